@@ -1,0 +1,7 @@
+/** Where a graph comes from: one entry of `graphs` in langgraph.json. */
+export interface GraphSource {
+  /** Absolute path of the module. */
+  file: string;
+  exportName: string;
+  description: string | null;
+}
