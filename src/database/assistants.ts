@@ -1,0 +1,141 @@
+import type { Assistant } from '../core/assistant.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { Database, Queryable } from './database.ts';
+import { Filter, pageClause, type Page } from './filter.ts';
+
+const COLUMNS = 'assistant_id, graph_id, name, description, config, context, metadata, version, created_at, updated_at';
+const VERSIONED = 'graph_id, name, description, config, context, metadata';
+
+export type AssistantFields = Pick<Assistant, 'graph_id' | 'name' | 'description' | 'config' | 'context' | 'metadata'>;
+export type NewAssistant = AssistantFields & { assistant_id: string };
+
+export interface AssistantFilter {
+  graph_id?: string | undefined;
+  /** Part of the name, in any case. */
+  name?: string | undefined;
+  metadata?: JsonObject | undefined;
+}
+export type AssistantSort = 'assistant_id' | 'graph_id' | 'name' | 'created_at' | 'updated_at';
+export type AssistantPage = Page<AssistantSort>;
+
+export class Assistants {
+  readonly #db: Database;
+  constructor(database: Database) {
+    this.#db = database;
+  }
+
+  /** Null when the id is taken. */
+  async insert(assistant: NewAssistant): Promise<Assistant | null> {
+    return this.#db.transaction(async (tx) => {
+      const [row] = await tx.query<Assistant>(
+        `insert into baton.assistants (assistant_id, ${VERSIONED}) values ($1, $2, $3, $4, $5, $6, $7)
+         on conflict do nothing returning ${COLUMNS}`,
+        [assistant.assistant_id, ...fieldValues(assistant)],
+      );
+      if (!row) return null;
+      await recordVersion(tx, row.assistant_id);
+      return row;
+    });
+  }
+
+  async get(assistantId: string): Promise<Assistant | null> {
+    const [row] = await this.#db.query<Assistant>(`select ${COLUMNS} from baton.assistants where assistant_id = $1`, [
+      assistantId,
+    ]);
+    return row ?? null;
+  }
+
+  /** Replaces the given fields (metadata is merged) and makes a new version, also when nothing was given. */
+  async update(assistantId: string, patch: Partial<AssistantFields>): Promise<Assistant | null> {
+    return this.#db.transaction(async (tx) => {
+      const [row] = await tx.query<Assistant>(
+        `update baton.assistants a set
+           graph_id = coalesce($2, a.graph_id), name = coalesce($3, a.name), description = coalesce($4, a.description),
+           config = coalesce($5, a.config), context = coalesce($6, a.context), metadata = a.metadata || coalesce($7, '{}'),
+           version = (select max(version) + 1 from baton.assistant_versions v where v.assistant_id = a.assistant_id),
+           updated_at = now()
+         where assistant_id = $1 returning ${COLUMNS}`,
+        [assistantId, ...fieldValues(patch)],
+      );
+      if (!row) return null;
+      await recordVersion(tx, assistantId);
+      return row;
+    });
+  }
+
+  /** Puts an earlier version in force. Null when there is no such assistant or version. */
+  async setLatest(assistantId: string, version: number): Promise<Assistant | null> {
+    const [row] = await this.#db.query<Assistant>(
+      `update baton.assistants a set (${VERSIONED}, version) =
+         (select ${VERSIONED}, version from baton.assistant_versions v where v.assistant_id = $1 and v.version = $2),
+         updated_at = now()
+       where assistant_id = $1
+         and exists (select 1 from baton.assistant_versions v where v.assistant_id = $1 and v.version = $2)
+       returning ${COLUMNS}`,
+      [assistantId, version],
+    );
+    return row ?? null;
+  }
+
+  /** Newest first. */
+  async versions(
+    assistantId: string,
+    { metadata, limit, offset }: { metadata?: JsonObject | undefined; limit: number; offset: number },
+  ): Promise<Omit<Assistant, 'updated_at'>[]> {
+    return this.#db.query(
+      `select assistant_id, ${VERSIONED}, version, created_at from baton.assistant_versions
+       where assistant_id = $1 and metadata @> $2 order by version desc limit $3 offset $4`,
+      [assistantId, metadata ?? {}, limit, offset],
+    );
+  }
+
+  async search(filter: AssistantFilter, page: AssistantPage): Promise<Assistant[]> {
+    const conditions = assistantConditions(filter);
+    const columns = {
+      assistant_id: 'assistant_id',
+      graph_id: 'graph_id',
+      name: 'name',
+      created_at: 'created_at',
+      updated_at: 'updated_at',
+    };
+    const order = pageClause(conditions, page, columns, 'assistant_id');
+    return this.#db.query(`select ${COLUMNS} from baton.assistants ${conditions.where} ${order}`, conditions.values);
+  }
+
+  async count(filter: AssistantFilter): Promise<number> {
+    const conditions = assistantConditions(filter);
+    const [row] = await this.#db.query<{ n: number }>(
+      `select count(*) n from baton.assistants ${conditions.where}`,
+      conditions.values,
+    );
+    return row?.n ?? 0;
+  }
+
+  async delete(assistantId: string): Promise<boolean> {
+    const rows = await this.#db.query('delete from baton.assistants where assistant_id = $1 returning 1', [
+      assistantId,
+    ]);
+    return rows.length > 0;
+  }
+}
+
+function assistantConditions({ graph_id, name, metadata }: AssistantFilter): Filter {
+  return new Filter()
+    .andIf('graph_id = ?', graph_id)
+    .andIf('position(lower(?::text) in lower(name)) > 0', name)
+    .andIf('metadata @> ?', metadata);
+}
+
+function fieldValues(fields: Partial<AssistantFields>): unknown[] {
+  return [fields.graph_id, fields.name, fields.description, fields.config, fields.context, fields.metadata].map(
+    (value) => value ?? null,
+  );
+}
+
+async function recordVersion(tx: Queryable, assistantId: string): Promise<void> {
+  await tx.query(
+    `insert into baton.assistant_versions (assistant_id, version, ${VERSIONED})
+     select assistant_id, version, ${VERSIONED} from baton.assistants where assistant_id = $1`,
+    [assistantId],
+  );
+}

@@ -1,0 +1,125 @@
+import type { Logger } from 'pino';
+import { Client, DatabaseError, Pool, types, type PoolConfig } from 'pg';
+import { Listener } from './listener.ts';
+
+export type Row = Record<string, unknown>;
+
+/** What repositories ask of a database: the pool itself or one transaction on it. */
+export interface Queryable {
+  query<T>(text: string, values?: readonly unknown[]): Promise<T[]>;
+}
+
+export interface DatabaseOptions {
+  url: string;
+  log: Logger;
+  applicationName: string;
+  maxConnections?: number;
+}
+
+/** One pool and one listening connection to the control plane. Survives killed backends and restarts of the server. */
+export class Database implements Queryable {
+  readonly pool: Pool;
+  readonly listener: Listener;
+  readonly url: string;
+  /** Statement text -> name: each text is parsed and planned once a connection. Only for texts from the source, never built ones. */
+  readonly #names = new Map<string, string>();
+
+  constructor({ url, log, applicationName, maxConnections = 20 }: DatabaseOptions) {
+    this.url = url;
+    const options: PoolConfig = {
+      connectionString: url,
+      application_name: applicationName,
+      keepAlive: true,
+      connectionTimeoutMillis: 10_000,
+      types: { getTypeParser: parserOf },
+    };
+    this.pool = new Pool({
+      ...options,
+      max: maxConnections,
+      statement_timeout: 60_000,
+      idle_in_transaction_session_timeout: 60_000,
+    });
+    // Without a listener a killed idle backend would end the process.
+    this.pool.on('error', (error) => log.warn({ err: error }, 'an idle database connection was lost'));
+    this.listener = new Listener(() => new Client(options), log);
+  }
+
+  async query<T>(text: string, values: readonly unknown[] = []): Promise<T[]> {
+    const { rows } = await this.pool.query({ text, values: [...values] });
+    return rows as T[];
+  }
+
+  /** As `query`, planned once a connection: for the few statements that every run executes. */
+  async prepared<T>(text: string, values: readonly unknown[] = []): Promise<T[]> {
+    let name = this.#names.get(text);
+    if (name === undefined) {
+      name = `baton_${this.#names.size}`;
+      this.#names.set(text, name);
+    }
+    const { rows } = await this.pool.query({ name, text, values: [...values] });
+    return rows as T[];
+  }
+
+  async transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
+    const client = await this.pool.connect();
+    let broken: Error | undefined;
+    try {
+      await client.query('begin');
+      const result = await work({
+        query: async <R>(text: string, values: readonly unknown[] = []) =>
+          (await client.query({ text, values: [...values] })).rows as R[],
+      });
+      await client.query('commit');
+      return result;
+    } catch (error) {
+      await client.query('rollback').catch((rollbackError: Error) => {
+        broken = rollbackError;
+      });
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.listener.close();
+    await this.pool.end();
+  }
+}
+
+const TIMESTAMPTZ = 1184;
+const BIGINT = 20;
+
+/** Instants become ISO text and bigints numbers: both are what the wire shows. */
+function parserOf(oid: number, format?: 'text' | 'binary'): (value: string) => unknown {
+  if (format !== 'binary' && oid === TIMESTAMPTZ) return (value) => new Date(value).toISOString();
+  if (format !== 'binary' && oid === BIGINT) return Number;
+  return types.getTypeParser(oid, format);
+}
+
+const CONNECTION_LOST = new Set([
+  '57P01',
+  '57P02',
+  '57P03',
+  '08000',
+  '08003',
+  '08006',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ENOENT',
+]);
+
+/** Whether a query failed because the database went away, and may succeed when it is back. */
+export function isConnectionLost(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if ('code' in error && CONNECTION_LOST.has(String(error.code))) return true;
+  return /Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect/.test(
+    error.message,
+  );
+}
+
+/** Whether a statement broke the unique constraint of that name. */
+export function breaksUnique(error: unknown, constraint: string): boolean {
+  return error instanceof DatabaseError && error.code === '23505' && error.constraint === constraint;
+}

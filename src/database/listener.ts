@@ -1,0 +1,87 @@
+import type pg from 'pg';
+import type { Logger } from 'pino';
+
+/** Called with the payload of a NOTIFY, or with null after a reconnection, when any number may have been missed. */
+export type Hint = (payload: string | null) => void;
+
+const RETRY_MS = 250;
+
+/**
+ * LISTEN on one connection of its own, re-made whenever it is lost. Notifications are hints: a listener that hears null
+ * looks for itself what it has missed.
+ */
+export class Listener {
+  readonly #hints = new Map<string, Set<Hint>>();
+  readonly #connect: () => pg.Client;
+  readonly #log: Logger;
+  #client: pg.Client | null = null;
+  #opening: Promise<void> | null = null;
+  #retry: NodeJS.Timeout | null = null;
+  #closed = false;
+
+  constructor(connect: () => pg.Client, log: Logger) {
+    this.#connect = connect;
+    this.#log = log;
+  }
+
+  /** Resolves when the database has taken the LISTEN. The returned function ends it. */
+  async listen(channel: string, hint: Hint): Promise<() => void> {
+    const known = this.#hints.get(channel);
+    const hints = known ?? new Set();
+    hints.add(hint);
+    this.#hints.set(channel, hints);
+    if (this.#client === null) await this.#open();
+    else if (!known) await this.#client.query(`listen ${channel}`);
+    return () => void hints.delete(hint);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#retry) clearTimeout(this.#retry);
+    const client = this.#client;
+    this.#client = null;
+    await client?.end().catch(() => undefined);
+  }
+
+  #open(): Promise<void> {
+    this.#opening ??= this.#start().finally(() => {
+      this.#opening = null;
+    });
+    return this.#opening;
+  }
+
+  async #start(): Promise<void> {
+    const client = this.#connect();
+    client.on('error', (error) => this.#lost(client, error));
+    client.on('end', () => this.#lost(client, null));
+    client.on('notification', ({ channel, payload }) => this.#tell(channel, payload ?? ''));
+    await client.connect();
+    for (const channel of this.#hints.keys()) await client.query(`listen ${channel}`);
+    this.#client = client;
+  }
+
+  #lost(client: pg.Client, error: Error | null): void {
+    if (this.#closed || this.#client !== client) return;
+    this.#log.warn({ err: error ?? undefined }, 'the listening database connection was lost; reconnecting');
+    this.#client = null;
+    client.end().catch(() => undefined);
+    this.#reopen();
+  }
+
+  #reopen(): void {
+    this.#retry = setTimeout(() => {
+      if (this.#closed) return;
+      this.#open().then(
+        () => {
+          for (const channel of this.#hints.keys()) this.#tell(channel, null);
+        },
+        () => this.#reopen(),
+      );
+    }, RETRY_MS);
+    this.#retry.unref();
+  }
+
+  #tell(channel: string, payload: string | null): void {
+    for (const hint of this.#hints.get(channel) ?? []) hint(payload);
+  }
+}

@@ -1,0 +1,66 @@
+import type { RunEvent } from '../core/run-event.ts';
+import { CHANNELS } from './channels.ts';
+import type { Database } from './database.ts';
+
+/** One event with the attempt that it comes from. */
+export interface AttributedEvent extends RunEvent {
+  run_id: string;
+  fencing_token: number;
+}
+
+/** The event log of runs: what is in it can be replayed to any reader, under the same number, after any restart. */
+export class RunEvents {
+  readonly #db: Database;
+  constructor(database: Database) {
+    this.#db = database;
+  }
+
+  /**
+   * Appends events of any number of runs in one statement and tells the readers. Returns the ids of the runs whose events
+   * were taken; the others have a newer attempt. Repeating a call after a lost connection adds nothing twice.
+   */
+  async append(events: readonly AttributedEvent[]): Promise<Set<string>> {
+    // FOR SHARE: a claim (an UPDATE of the run) waits for appends in flight, so a zombie never logs after the new attempt began.
+    const rows = await this.#db.prepared<{ run_id: string }>(
+      `with attempt as (
+         select run_id from baton.runs
+         where (run_id, fencing_token) in (select * from unnest($1::uuid[], $2::bigint[])) and status = 'running' for share
+       ), added as (
+         insert into baton.run_events (run_id, seq, event, data)
+         select e.run_id, e.seq, e.event, e.data
+         from unnest($1::uuid[], $3::int[], $4::text[], $5::text[]) e(run_id, seq, event, data) join attempt using (run_id)
+         on conflict do nothing
+       )
+       select run_id, pg_notify('${CHANNELS.events}', run_id::text) from attempt`,
+      [
+        events.map((event) => event.run_id),
+        events.map((event) => event.fencing_token),
+        events.map((event) => event.seq),
+        events.map((event) => event.event),
+        events.map((event) => event.data),
+      ],
+    );
+    return new Set(rows.map((row) => row.run_id));
+  }
+
+  /** The events after `seq`, in order. An empty answer for a run that exists means: none yet. */
+  async after(runId: string, seq: number, limit: number): Promise<RunEvent[]> {
+    return this.#db.prepared(
+      'select seq, event, data from baton.run_events where run_id = $1 and seq > $2 order by seq limit $3',
+      [runId, seq, limit],
+    );
+  }
+
+  /** The latest event of that name, for whoever came after it was sent. */
+  async last(runId: string, event: string): Promise<RunEvent | null> {
+    const [row] = await this.#db.query<RunEvent>(
+      'select seq, event, data from baton.run_events where run_id = $1 and event = $2 order by seq desc limit 1',
+      [runId, event],
+    );
+    return row ?? null;
+  }
+
+  async runExists(runId: string): Promise<boolean> {
+    return (await this.#db.query('select 1 from baton.runs where run_id = $1', [runId])).length > 0;
+  }
+}

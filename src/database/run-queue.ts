@@ -1,0 +1,188 @@
+import { FencedError } from '../core/errors.ts';
+import { END_EVENT } from '../core/run-event.ts';
+import type { CancelAction, Run, RunError, RunStatus } from '../core/run.ts';
+import type { ThreadOutcome } from '../core/thread.ts';
+import { CHANNELS } from './channels.ts';
+import { breaksUnique, type Database } from './database.ts';
+import { lockThread, outcomeValues, SETTLE } from './threads.ts';
+
+/** A run in the hands of a worker. */
+export interface ClaimedRun extends Run {
+  graph_id: string;
+  fencing_token: number;
+  /** 1 at the first claim. */
+  attempt: number;
+  cancel_action: CancelAction | null;
+}
+
+/** What a heartbeat tells of a run that is still this worker's. */
+export type HeldRun = Pick<ClaimedRun, 'run_id' | 'fencing_token' | 'cancel_action'>;
+
+/** Which attempt of which run speaks: every change that a worker makes names it, and an older one is refused. */
+export type AttemptRef = Pick<ClaimedRun, 'run_id' | 'thread_id' | 'fencing_token'>;
+
+export interface RunEnd {
+  status: Extract<RunStatus, 'success' | 'error' | 'timeout' | 'interrupted'>;
+  error: RunError | null;
+  /** The number of the log's last row. */
+  endSeq: number;
+  outcome: ThreadOutcome;
+}
+
+/** Runs as workers see them: claimed under a lease by the database's clock, guarded by a fencing token. */
+export class RunQueue {
+  readonly #db: Database;
+  constructor(database: Database) {
+    this.#db = database;
+  }
+
+  /**
+   * Takes up to `limit` runs: those whose lease ran out, then the oldest waiting one of each idle thread.
+   * Each gets a fencing token newer than any before.
+   */
+  async claim({
+    workerId,
+    graphIds,
+    limit,
+    leaseMs,
+  }: {
+    workerId: string;
+    graphIds: string[];
+    limit: number;
+    leaseMs: number;
+  }): Promise<ClaimedRun[]> {
+    try {
+      return await this.#db.prepared<ClaimedRun>(CLAIM, [workerId, graphIds, limit, leaseMs]);
+    } catch (error) {
+      // Two workers may both see a thread as idle; the index lets one of them have it. The other looks again later.
+      if (breaksUnique(error, 'runs_one_running_per_thread')) return [];
+      throw error;
+    }
+  }
+
+  /** Extends the leases of these attempts and returns those that are still this worker's. */
+  async heartbeat(tokens: number[], leaseMs: number): Promise<HeldRun[]> {
+    return this.#db.prepared(
+      `update baton.runs set lease_until = now() + $2 * interval '1 millisecond'
+       where fencing_token = any($1::bigint[]) and status = 'running'
+       returning run_id, fencing_token, cancel_action`,
+      [tokens, leaseMs],
+    );
+  }
+
+  /**
+   * Notes where the state stands as an attempt begins. Returns how many attempts in a row began at the same place before
+   * this one, and the last number in the log. Throws FencedError when the run is no longer this attempt's.
+   */
+  async begin(
+    { run_id, thread_id, fencing_token }: AttemptRef,
+    progress: string,
+  ): Promise<{ idleAttempts: number; lastSeq: number }> {
+    const [row] = await this.#db.prepared<{ idleAttempts: number; lastSeq: number }>(
+      `update baton.runs set progress = $3,
+         idle_attempts = case when progress is distinct from $3 then 0 else idle_attempts + 1 end
+       where run_id = $1 and fencing_token = $2 and status = 'running'
+       returning idle_attempts "idleAttempts",
+         coalesce((select max(seq) from baton.run_events e where e.run_id = $1), -1) "lastSeq"`,
+      [run_id, fencing_token, progress],
+    );
+    if (!row) throw new FencedError(thread_id);
+    return row;
+  }
+
+  /** The end of a run: its status, the thread's, and the log's last row, in one transaction. Throws FencedError. */
+  async finish(attempt: AttemptRef, end: RunEnd): Promise<void> {
+    await this.#db.transaction(async (tx) => {
+      await lockThread(tx, attempt.thread_id);
+      const ended = await tx.query(
+        `with ended as (
+           update baton.runs set status = $3, error = $4, ended_at = now(), updated_at = now(), lease_until = null, worker_id = null
+           where run_id = $1 and fencing_token = $2 and status = 'running' returning run_id
+         ), log as (
+           insert into baton.run_events (run_id, seq, event, data) select run_id, $5, '${END_EVENT}', $6 from ended
+         )
+         select pg_notify('${CHANNELS.events}', run_id::text), pg_notify('${CHANNELS.runs}', '') from ended`,
+        [
+          attempt.run_id,
+          attempt.fencing_token,
+          end.status,
+          end.error && JSON.stringify(end.error),
+          end.endSeq,
+          JSON.stringify({ status: end.status }),
+        ],
+      );
+      if (ended.length === 0) throw new FencedError(attempt.thread_id);
+      await tx.query(SETTLE, [attempt.thread_id, ...outcomeValues(end.outcome)]);
+    });
+  }
+
+  /** The end of a run that is undone: its row and its log go, the thread shows what it was before. Throws FencedError. */
+  async remove(attempt: AttemptRef, outcome: ThreadOutcome): Promise<void> {
+    await this.#db.transaction(async (tx) => {
+      await lockThread(tx, attempt.thread_id);
+      const removed = await tx.query(
+        `with gone as (
+           delete from baton.runs where run_id = $1 and fencing_token = $2 and status = 'running' returning run_id
+         )
+         select pg_notify('${CHANNELS.events}', run_id::text), pg_notify('${CHANNELS.runs}', '') from gone`,
+        [attempt.run_id, attempt.fencing_token],
+      );
+      if (removed.length === 0) throw new FencedError(attempt.thread_id);
+      await tx.query(SETTLE, [attempt.thread_id, ...outcomeValues(outcome)]);
+    });
+  }
+
+  /** Hands a run back at once: the next worker takes it without waiting for the lease. Not counted as a lost attempt. */
+  async release({ run_id, fencing_token }: AttemptRef): Promise<void> {
+    await this.#db.query(
+      `with freed as (
+         update baton.runs set status = 'pending', worker_id = null, lease_until = null, progress = null, updated_at = now()
+         where run_id = $1 and fencing_token = $2 and status = 'running' returning 1
+       )
+       select pg_notify('${CHANNELS.runs}', '') from freed`,
+      [run_id, fencing_token],
+    );
+  }
+
+  /** Milliseconds until the next waiting run may start or the next lease runs out; null when there is neither. */
+  async nextDueMs(graphIds: string[]): Promise<number | null> {
+    const [row] = await this.#db.prepared<{ ms: number | null }>(
+      `select (extract(epoch from least(
+         (select min(available_at) from baton.runs where status = 'pending' and graph_id = any($1) and available_at > now()),
+         (select min(lease_until) from baton.runs where status = 'running' and graph_id = any($1))
+       ) - now()) * 1000)::float8 ms`,
+      [graphIds],
+    );
+    return row?.ms ?? null;
+  }
+
+  /** Threads that were made for one stateless run which ended longer ago than this. */
+  async sweepable(olderThanMs: number): Promise<string[]> {
+    const rows = await this.#db.query<{ thread_id: string }>(
+      `select thread_id from baton.threads t
+       where temporary and status <> 'busy' and updated_at < now() - $1 * interval '1 millisecond' limit 100`,
+      [olderThanMs],
+    );
+    return rows.map((row) => row.thread_id);
+  }
+}
+
+const CLAIM = `
+  with expired as (
+    select run_id from baton.runs where status = 'running' and lease_until < now() and graph_id = any($2)
+    order by lease_until limit $3 for update skip locked
+  ), waiting as (
+    select run_id from baton.runs r
+    where status = 'pending' and available_at <= now() and graph_id = any($2)
+      and not exists (select 1 from baton.runs o where o.thread_id = r.thread_id and o.status = 'running')
+      and not exists (select 1 from baton.runs o where o.thread_id = r.thread_id and o.status = 'pending'
+                      and o.available_at <= now() and o.position < r.position)
+    order by available_at, position limit $3 for update skip locked
+  ), chosen as (
+    select run_id from expired union all select run_id from waiting limit $3
+  )
+  update baton.runs r set status = 'running', worker_id = $1, lease_until = now() + $4 * interval '1 millisecond',
+    fencing_token = nextval('baton.fencing_token'), attempt = attempt + 1, started_at = coalesce(started_at, now()), updated_at = now()
+  from chosen where r.run_id = chosen.run_id
+  returning r.run_id, thread_id, assistant_id, graph_id, created_at, updated_at, status, metadata, kwargs, multitask_strategy,
+    fencing_token, attempt, cancel_action`;

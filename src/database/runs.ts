@@ -1,0 +1,189 @@
+import type { RunConfig } from '../core/assistant.ts';
+import { BusyError, NotFoundError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
+import { planMultitask } from '../core/multitask.ts';
+import { END_EVENT } from '../core/run-event.ts';
+import type { CancelAction, Run, RunStatus } from '../core/run.ts';
+import { CHANNELS } from './channels.ts';
+import type { Database, Queryable } from './database.ts';
+import { lockThread } from './threads.ts';
+
+const COLUMNS = 'run_id, thread_id, assistant_id, created_at, updated_at, status, metadata, kwargs, multitask_strategy';
+
+export interface EnqueueRequest {
+  run: Omit<Run, 'created_at' | 'updated_at' | 'status'> & { graph_id: string };
+  ifThreadMissing: 'create' | 'reject';
+  /** The run may not start earlier than this many milliseconds from now, by the database's clock. */
+  delayMs: number;
+  /** Merged into the thread's, so that a thread says which graph and assistant it belongs to. */
+  threadMetadata: JsonObject;
+  threadConfig: RunConfig;
+}
+
+/** What became of a request to stop a run: it ended at once, its worker was told, or it had ended before. */
+export type CancelResult = 'ended' | 'signalled' | 'already_ended';
+
+/** Runs as callers see them. What workers do with them is in RunQueue. */
+export class Runs {
+  readonly #db: Database;
+  constructor(database: Database) {
+    this.#db = database;
+  }
+
+  /**
+   * One transaction applies the multitask strategy, inserts the run, marks the thread busy and wakes a worker.
+   * Throws NotFoundError (thread) and BusyError (`reject`).
+   */
+  async enqueue({ run, ifThreadMissing, delayMs, threadMetadata, threadConfig }: EnqueueRequest): Promise<Run> {
+    return this.#db.transaction(async (tx) => {
+      if (ifThreadMissing === 'create') {
+        await tx.query(`insert into baton.threads (thread_id, temporary) values ($1, $2) on conflict do nothing`, [
+          run.thread_id,
+          run.kwargs.temporary_thread,
+        ]);
+      }
+      if (!(await lockThread(tx, run.thread_id))) throw new NotFoundError('Thread', run.thread_id);
+      await makeRoom(tx, run);
+      const [row] = await tx.query<Run>(
+        `with thread as (
+           update baton.threads set status = 'busy', metadata = metadata || $9, config = $10, updated_at = now() where thread_id = $2
+         ), wake as (select pg_notify('${CHANNELS.runs}', ''))
+         insert into baton.runs (run_id, thread_id, assistant_id, graph_id, status, kwargs, metadata, multitask_strategy, available_at)
+         select $1, $2, $3, $4, 'pending', $5, $6, $7, now() + $8 * interval '1 millisecond' from wake
+         returning ${COLUMNS}`,
+        [
+          run.run_id,
+          run.thread_id,
+          run.assistant_id,
+          run.graph_id,
+          JSON.stringify(run.kwargs),
+          run.metadata,
+          run.multitask_strategy,
+          delayMs,
+          threadMetadata,
+          threadConfig,
+        ],
+      );
+      if (!row) throw new NotFoundError('Thread', run.thread_id);
+      return row;
+    });
+  }
+
+  async get(threadId: string, runId: string): Promise<Run | null> {
+    const [row] = await this.#db.query<Run>(`select ${COLUMNS} from baton.runs where thread_id = $1 and run_id = $2`, [
+      threadId,
+      runId,
+    ]);
+    return row ?? null;
+  }
+
+  /** Newest first. */
+  async list(
+    threadId: string,
+    page: { limit: number; offset: number; status?: RunStatus | undefined },
+  ): Promise<Run[]> {
+    return this.#db.query(
+      `select ${COLUMNS} from baton.runs where thread_id = $1 and ($2::text is null or status = $2)
+       order by position desc limit $3 offset $4`,
+      [threadId, page.status ?? null, page.limit, page.offset],
+    );
+  }
+
+  /** The run that a worker holds on this thread, if any. */
+  async running(threadId: string): Promise<Run | null> {
+    const [row] = await this.#db.query<Run>(
+      `select ${COLUMNS} from baton.runs where thread_id = $1 and status = 'running'`,
+      [threadId],
+    );
+    return row ?? null;
+  }
+
+  /** Stops a run wherever it is. Throws NotFoundError. */
+  async cancel(threadId: string, runId: string, action: CancelAction): Promise<CancelResult> {
+    return this.#db.transaction(async (tx) => {
+      await lockThread(tx, threadId);
+      const [run] = await tx.query<Pick<Run, 'run_id' | 'status'>>(
+        'select run_id, status from baton.runs where thread_id = $1 and run_id = $2 for update',
+        [threadId, runId],
+      );
+      if (!run) throw new NotFoundError('Run', runId);
+      if (run.status === 'pending' && action !== 'pause') {
+        await dropPending(tx, [runId], action);
+        await refreshStatus(tx, threadId);
+        return 'ended';
+      }
+      if (run.status !== 'pending' && run.status !== 'running') return 'already_ended';
+      await signalCancel(tx, [runId], action);
+      return 'signalled';
+    });
+  }
+
+  /** Removes an ended run and its log. Throws NotFoundError, or BusyError while it is waiting or running. */
+  async delete(threadId: string, runId: string): Promise<void> {
+    await this.#db.transaction(async (tx) => {
+      await lockThread(tx, threadId);
+      const [run] = await tx.query<{ active: boolean }>(
+        `select status in ('pending', 'running') active from baton.runs where thread_id = $1 and run_id = $2`,
+        [threadId, runId],
+      );
+      if (!run) throw new NotFoundError('Run', runId);
+      if (run.active) throw new BusyError(threadId);
+      await tx.query('delete from baton.runs where run_id = $1', [runId]);
+    });
+  }
+}
+
+/** The thread's status from its runs, and from what it rests at when there are none. Under the thread's row lock. */
+export async function refreshStatus(tx: Queryable, threadId: string): Promise<void> {
+  await tx.query(
+    `update baton.threads set updated_at = now(),
+       status = case when exists (select 1 from baton.runs r where r.thread_id = $1 and r.status in ('pending', 'running'))
+                then 'busy' else resting_status end
+     where thread_id = $1`,
+    [threadId],
+  );
+}
+
+/** Applies the multitask strategy of a new run to those that its thread is busy with. Under the thread's row lock. */
+async function makeRoom(tx: Queryable, run: EnqueueRequest['run']): Promise<void> {
+  const active = await tx.query<Pick<Run, 'run_id' | 'status'>>(
+    `select run_id, status from baton.runs where thread_id = $1 and status in ('pending', 'running') for update`,
+    [run.thread_id],
+  );
+  const plan = planMultitask(run.multitask_strategy, active.length);
+  if (plan.refuse) throw new BusyError(run.thread_id);
+  if (plan.cancel === null) return;
+  const idsOf = (status: RunStatus) => active.filter((other) => other.status === status).map((other) => other.run_id);
+  await dropPending(tx, idsOf('pending'), plan.cancel);
+  await signalCancel(tx, idsOf('running'), plan.cancel);
+}
+
+/** Ends runs that no worker has taken: there is nothing to stop, and nothing of theirs in the state. */
+async function dropPending(tx: Queryable, runIds: string[], action: 'interrupt' | 'rollback'): Promise<void> {
+  if (runIds.length === 0) return;
+  if (action === 'rollback') {
+    await tx.query('delete from baton.runs where run_id = any($1::uuid[])', [runIds]);
+  } else {
+    await tx.query(
+      `with ended as (
+         update baton.runs set status = 'interrupted', ended_at = now(), updated_at = now()
+         where run_id = any($1::uuid[]) returning run_id
+       )
+       insert into baton.run_events (run_id, seq, event, data)
+       select e.run_id, coalesce((select max(seq) + 1 from baton.run_events l where l.run_id = e.run_id), 0),
+              '${END_EVENT}', '{"status":"interrupted"}' from ended e`,
+      [runIds],
+    );
+  }
+  await tx.query(`select pg_notify('${CHANNELS.events}', id) from unnest($1::text[]) id`, [runIds]);
+}
+
+/** Tells the worker that holds a run to stop it. The row keeps the order, so a lost NOTIFY or worker loses nothing. */
+async function signalCancel(tx: Queryable, runIds: string[], action: CancelAction): Promise<void> {
+  if (runIds.length === 0) return;
+  await tx.query(
+    `with told as (update baton.runs set cancel_action = $2, updated_at = now() where run_id = any($1::uuid[]) returning run_id)
+     select pg_notify('${CHANNELS.cancel}', run_id::text) from told`,
+    [runIds, action],
+  );
+}

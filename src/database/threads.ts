@@ -1,0 +1,147 @@
+import { BusyError, NotFoundError } from '../core/errors.ts';
+import type { Json, JsonObject } from '../core/json.ts';
+import type { Thread, ThreadOutcome, ThreadStatus } from '../core/thread.ts';
+import type { Database, Queryable } from './database.ts';
+import { Filter, pageClause, type Page } from './filter.ts';
+
+const COLUMNS =
+  'thread_id, status, metadata, config, values, interrupts, error, created_at, updated_at, state_updated_at';
+
+export interface ThreadFilter {
+  ids?: string[] | undefined;
+  metadata?: JsonObject | undefined;
+  values?: JsonObject | undefined;
+  status?: ThreadStatus | undefined;
+}
+export type ThreadSort = 'thread_id' | 'status' | 'created_at' | 'updated_at' | 'state_updated_at';
+export type ThreadPage = Page<ThreadSort>;
+
+export class Threads {
+  readonly #db: Database;
+  constructor(database: Database) {
+    this.#db = database;
+  }
+
+  /** Null when the id is taken. */
+  async insert(thread: { thread_id: string; metadata: JsonObject }): Promise<Thread | null> {
+    const [row] = await this.#db.query<Thread>(
+      `insert into baton.threads (thread_id, metadata) values ($1, $2) on conflict do nothing returning ${COLUMNS}`,
+      [thread.thread_id, thread.metadata],
+    );
+    return row ?? null;
+  }
+
+  async get(threadId: string): Promise<Thread | null> {
+    const [row] = await this.#db.query<Thread>(`select ${COLUMNS} from baton.threads where thread_id = $1`, [threadId]);
+    return row ?? null;
+  }
+
+  async mergeMetadata(threadId: string, metadata: JsonObject): Promise<Thread | null> {
+    const [row] = await this.#db.query<Thread>(
+      `update baton.threads set metadata = metadata || $2, updated_at = now() where thread_id = $1 returning ${COLUMNS}`,
+      [threadId, metadata],
+    );
+    return row ?? null;
+  }
+
+  /** Removes the thread, its runs and their events. A worker that still runs one is fenced by the missing row. */
+  async delete(threadId: string): Promise<boolean> {
+    const rows = await this.#db.query('delete from baton.threads where thread_id = $1 returning 1', [threadId]);
+    return rows.length > 0;
+  }
+
+  /**
+   * Takes an idle thread for a change of its state by hand. Returns a fencing token that is older than that of any run
+   * enqueued later: enqueue and reserve take the same row lock, and a run claims its token after it was enqueued.
+   * Throws NotFoundError, or BusyError when a run is waiting or running.
+   */
+  async reserve(threadId: string): Promise<number> {
+    return this.#db.transaction(async (tx) => {
+      if (!(await lockThread(tx, threadId))) throw new NotFoundError('Thread', threadId);
+      if (await isBusy(tx, threadId)) throw new BusyError(threadId);
+      const [row] = await tx.query<{ token: number }>(`select nextval('baton.fencing_token') token`);
+      return row?.token ?? 0;
+    });
+  }
+
+  /** Shows a state that was changed by hand. A run that was enqueued meanwhile keeps the thread busy. */
+  async settle(threadId: string, outcome: ThreadOutcome): Promise<Thread | null> {
+    return this.#db.transaction(async (tx) => {
+      await lockThread(tx, threadId);
+      const [row] = await tx.query<Thread>(`${SETTLE} returning ${COLUMNS}`, [threadId, ...outcomeValues(outcome)]);
+      return row ?? null;
+    });
+  }
+
+  /** A new thread with the source's metadata and shown state. Null when the source is missing. */
+  async copy(fromThreadId: string, toThreadId: string): Promise<Thread | null> {
+    const [row] = await this.#db.query<Thread>(
+      `insert into baton.threads (thread_id, metadata, config, values, interrupts, error, status, resting_status)
+       select $2, metadata || jsonb_build_object('thread_id', $2::text), config, values, interrupts, error,
+              resting_status, resting_status
+       from baton.threads where thread_id = $1 returning ${COLUMNS}`,
+      [fromThreadId, toThreadId],
+    );
+    return row ?? null;
+  }
+
+  async search(filter: ThreadFilter, page: ThreadPage): Promise<Thread[]> {
+    const conditions = threadConditions(filter);
+    const columns = {
+      thread_id: 'thread_id',
+      status: 'status',
+      created_at: 'created_at',
+      updated_at: 'updated_at',
+      state_updated_at: 'state_updated_at',
+    };
+    const order = pageClause(conditions, page, columns, 'thread_id');
+    return this.#db.query(`select ${COLUMNS} from baton.threads ${conditions.where} ${order}`, conditions.values);
+  }
+
+  async count(filter: ThreadFilter): Promise<number> {
+    const conditions = threadConditions(filter);
+    const [row] = await this.#db.query<{ n: number }>(
+      `select count(*) n from baton.threads ${conditions.where}`,
+      conditions.values,
+    );
+    return row?.n ?? 0;
+  }
+}
+
+function threadConditions({ ids, metadata, values, status }: ThreadFilter): Filter {
+  return new Filter()
+    .and('temporary = ?', false)
+    .andIf('thread_id = any(?::uuid[])', ids)
+    .andIf('metadata @> ?', metadata)
+    .andIf('baton.searchable(values) @> ?', values)
+    .andIf('status = ?', status);
+}
+
+/**
+ * Takes the thread's row lock: whoever enqueues, ends or cancels a run of it holds the same one. False when it is missing.
+ * Always a statement of its own, so that what is read afterwards is read after the lock was given.
+ */
+export async function lockThread(tx: Queryable, threadId: string): Promise<boolean> {
+  const rows = await tx.query('select 1 from baton.threads where thread_id = $1 for update', [threadId]);
+  return rows.length > 0;
+}
+
+/** Shows an outcome ($2 …: `outcomeValues`) on thread $1. Right only under the thread's row lock. */
+export const SETTLE = `update baton.threads set values = $2, interrupts = $3, error = $4, resting_status = $5,
+  updated_at = now(), state_updated_at = now(),
+  status = case when exists (select 1 from baton.runs r where r.thread_id = $1 and r.status in ('pending', 'running'))
+           then 'busy' else $5 end
+  where thread_id = $1`;
+
+/** Parameters of SETTLE after the thread's id: values, interrupts, error as JSON text, then the status. */
+export function outcomeValues({ values, interrupts, error, status }: ThreadOutcome): unknown[] {
+  return [...[values, interrupts, error].map((value: Json | object) => JSON.stringify(value)), status];
+}
+
+async function isBusy(tx: Queryable, threadId: string): Promise<boolean> {
+  const rows = await tx.query(
+    `select 1 from baton.runs where thread_id = $1 and status in ('pending', 'running') limit 1`,
+    [threadId],
+  );
+  return rows.length > 0;
+}
