@@ -1,0 +1,16 @@
+import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
+
+/**
+ * Makes a directory that all may pass through and only we may write. False when there is one that another user made or may change:
+ * programs that we run, and data, must not lie there.
+ */
+export function ownDirectory(path: string): boolean {
+  try {
+    const made = mkdirSync(path, { recursive: true });
+    if (made !== undefined) chmodSync(path, 0o755);
+    const entry = lstatSync(path);
+    return entry.isDirectory() && entry.uid === (process.getuid?.() ?? entry.uid) && (entry.mode & 0o022) === 0;
+  } catch {
+    return false;
+  }
+}
