@@ -1,0 +1,135 @@
+import { dirname, resolve } from 'node:path';
+import { InvalidInputError } from '../core/errors.ts';
+import type { GraphSource } from '../core/graph-source.ts';
+import { processEnv, readEnv, type Environment, type LogLevel } from './env.ts';
+import { readLanggraphJson } from './langgraph-json.ts';
+
+type DeepReadonly<T> = { readonly [K in keyof T]: T[K] extends object ? DeepReadonly<T[K]> : T[K] };
+
+/** All that a server is told from outside, checked and frozen. Paths are absolute. */
+export type BatonConfig = DeepReadonly<{
+  /** The folder of langgraph.json. */
+  projectDir: string;
+  configPath: string;
+  /** What Baton keeps on disk: the embedded Postgres, for one. */
+  dataDir: string;
+  graphs: Record<string, GraphSource>;
+  http: {
+    host: string;
+    /** 0 = any free one. */
+    port: number;
+    /** Listening beyond this machine without authentication was asked for. */
+    insecure: boolean;
+  };
+  /** Null: a Postgres of our own, below `dataDir`. */
+  databaseUrl: string | null;
+  /** Null: the database that the control plane uses. */
+  stateUrl: string | null;
+  worker: {
+    /** Runs at once, in one process. */
+    concurrency: number;
+    /** How long a run stays claimed without a sign of life. */
+    leaseMs: number;
+    /** The net below the wake-up by notification. */
+    pollMs: number;
+    /** Attempts without a new checkpoint before a run is given up. */
+    maxAttempts: number;
+    /** How long a stopping worker waits for running nodes to end before it hands their runs back. */
+    graceMs: number;
+  };
+  logLevel: LogLevel;
+  /** What langgraph.json's `env` gives to the graphs. */
+  environment: Record<string, string>;
+}>;
+
+export interface ConfigFlags {
+  host?: string;
+  port?: number;
+  workers?: number;
+  insecure?: boolean;
+}
+
+export interface ConfigRequest {
+  /** Path of langgraph.json. */
+  configPath: string;
+  /** From the command line: these win. */
+  flags?: ConfigFlags;
+  /** Default: the process's environment. It wins over the project's env file. */
+  env?: Environment;
+  warn?: (line: string) => void;
+}
+
+const DEFAULTS = {
+  host: '127.0.0.1',
+  port: 2024,
+  insecure: false,
+  dataDir: '.baton',
+  workers: 10,
+  leaseSeconds: 10,
+  graceSeconds: 10,
+  maxAttempts: 3,
+  logLevel: 'info' as LogLevel,
+};
+
+/**
+ * Command line over environment over env file over langgraph.json over defaults.
+ * @throws InvalidInputError with one line that names the setting and what to do.
+ */
+export function loadConfig({
+  configPath,
+  flags = {},
+  env = processEnv(),
+  warn = () => {},
+}: ConfigRequest): BatonConfig {
+  const path = resolve(configPath);
+  const projectDir = dirname(path);
+  const { graphs, environment, settings } = readLanggraphJson(path, warn);
+  const set = { ...DEFAULTS, ...defined(settings), ...defined(readEnv({ ...environment, ...env })), ...defined(flags) };
+
+  return deepFreeze({
+    projectDir,
+    configPath: path,
+    dataDir: resolve(projectDir, set.dataDir),
+    graphs,
+    http: safeToListen({ host: set.host, port: set.port, insecure: set.insecure }),
+    databaseUrl: url('DATABASE_URL', set.databaseUrl, /^postgres(ql)?:\/\/./, 'postgres://user:password@host/database'),
+    stateUrl: url('STATE_URL', set.stateUrl, /^[a-z][a-z+]*:/, 'memory: or postgres://…'),
+    worker: {
+      concurrency: set.workers,
+      leaseMs: set.leaseSeconds * 1000,
+      pollMs: 1000,
+      maxAttempts: set.maxAttempts,
+      graceMs: set.graceSeconds * 1000,
+    },
+    logLevel: set.logLevel,
+    environment,
+  });
+}
+
+/** Without the keys that were not given, so that they do not hide what a lower layer says. */
+function defined<T extends object>(layer: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(layer).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}
+
+const LOOPBACK = /^(localhost|127(\.\d+){3}|\[?::1\]?)$/i;
+
+function safeToListen(http: BatonConfig['http']): BatonConfig['http'] {
+  if (http.insecure || LOOPBACK.test(http.host)) return http;
+  throw new InvalidInputError(
+    `Refusing to listen on ${http.host}: anyone who can reach it could use it, as there is no authentication yet. ` +
+      'Keep 127.0.0.1 behind a proxy that authenticates, or pass --insecure',
+  );
+}
+
+function url(name: string, value: string | undefined, shape: RegExp, example: string): string | null {
+  // The value may hold a password, so the message does not repeat it.
+  if (value && !shape.test(value)) throw new InvalidInputError(`${name} is not an address: write it as ${example}`);
+  return value ?? null;
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const item of Object.values(value)) if (typeof item === 'object' && item !== null) deepFreeze(item as object);
+  return Object.freeze(value);
+}

@@ -1,0 +1,58 @@
+import { InvalidInputError } from '../core/errors.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** The variables that Baton reads, by name and type only; `config.ts` says what they mean. `.env.example` documents them. */
+export function readEnv(env: Environment) {
+  return {
+    // Where things are kept
+    databaseUrl: text(env, 'DATABASE_URL'),
+    stateUrl: text(env, 'STATE_URL'),
+    dataDir: text(env, 'BATON_DATA_DIR'),
+
+    // How it listens
+    host: text(env, 'BATON_HOST'),
+    port: integer(env, 'PORT', { min: 0, max: 65_535 }),
+
+    // How it works
+    workers: integer(env, 'BATON_WORKERS', { min: 1, max: 1000 }),
+    leaseSeconds: integer(env, 'BATON_LEASE_SECONDS', { min: 1, max: 3600 }),
+    graceSeconds: integer(env, 'BATON_GRACE_SECONDS', { min: 0, max: 3600 }),
+    maxAttempts: integer(env, 'BATON_MAX_ATTEMPTS', { min: 1, max: 100 }),
+
+    // What it says
+    logLevel: oneOf(env, 'BATON_LOG_LEVEL', LOG_LEVELS),
+  };
+}
+
+/** The environment of this process. */
+export function processEnv(): Environment {
+  return process.env;
+}
+
+/** Gives graphs the variables that langgraph.json names. A variable that the process already has is left as it is. */
+export function applyEnvironment(variables: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(variables)) process.env[name] ??= value;
+}
+
+/** An empty variable counts as not set: that is how compose files pass a missing one on. */
+function text(env: Environment, name: string): string | undefined {
+  return env[name]?.trim() || undefined;
+}
+
+function integer(env: Environment, name: string, { min, max }: { min: number; max: number }): number | undefined {
+  const value = text(env, name);
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  if (Number.isInteger(number) && number >= min && number <= max) return number;
+  throw new InvalidInputError(`${name} must be a whole number from ${min} to ${max}, not "${value}"`);
+}
+
+function oneOf<const T extends string>(env: Environment, name: string, values: readonly T[]): T | undefined {
+  const value = text(env, name);
+  if (value === undefined || values.includes(value as T)) return value as T | undefined;
+  throw new InvalidInputError(`${name} must be one of ${values.join(', ')}, not "${value}"`);
+}

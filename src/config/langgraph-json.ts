@@ -1,0 +1,139 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { parseEnv } from 'node:util';
+import { z } from 'zod';
+import { InvalidInputError, messageOf } from '../core/errors.ts';
+import type { GraphSource } from '../core/graph-source.ts';
+
+const GraphEntry = z.union([z.string(), z.object({ path: z.string(), description: z.string().nullish() })]);
+
+/** Our own settings, under a key that the official tools pass over. */
+const BatonKey = z
+  .strictObject({
+    state_url: z.string().optional(),
+    data_dir: z.string().optional(),
+    port: z.int().min(0).max(65_535).optional(),
+    workers: z.int().min(1).max(1000).optional(),
+  })
+  .transform(({ state_url, data_dir, ...rest }) => ({ stateUrl: state_url, dataDir: data_dir, ...rest }));
+
+const LanggraphJson = z.looseObject({
+  graphs: z.record(z.string(), GraphEntry),
+  env: z.union([z.string(), z.array(z.string()), z.record(z.string(), z.coerce.string())]).optional(),
+  baton: BatonKey.prefault({}),
+});
+type LanggraphJson = z.infer<typeof LanggraphJson>;
+
+/** Keys that mean something to image building only, or to an editor. */
+const NOT_OURS = [
+  '$schema',
+  '_INTERNAL_docker_tag',
+  'api_version',
+  'base_image',
+  'dependencies',
+  'docker_compose_file',
+  'dockerfile_lines',
+  'image_distro',
+  'keep_pkg_tools',
+  'node_version',
+  'pip_config_file',
+  'pip_installer',
+  'python_version',
+  'source',
+];
+const NOT_YET = new Set(['checkpointer', 'http', 'node_loader', 'store', 'ui', 'ui_config', 'webhooks']);
+/** Serving without these would expose what the project meant to protect. */
+const PROTECTION = new Set(['auth', 'encryption']);
+
+export interface Project {
+  graphs: Record<string, GraphSource>;
+  /** Variables for the graphs and for Baton itself, from the `env` key. */
+  environment: Record<string, string>;
+  settings: z.infer<typeof BatonKey>;
+}
+
+/**
+ * Reads the official project file. What Baton does not support yet is named in one line through `warn`.
+ * @throws InvalidInputError when the file is missing or wrong, or asks for protection that Baton cannot give yet.
+ */
+export function readLanggraphJson(configPath: string, warn: (line: string) => void): Project {
+  const file = parse(configPath);
+  warnOfKeys(file, configPath, warn);
+  return {
+    graphs: Object.fromEntries(
+      Object.entries(file.graphs).map(([id, entry]) => [id, graphSource(id, entry, configPath)]),
+    ),
+    environment: readEnvironment(file.env, configPath, warn),
+    settings: file.baton,
+  };
+}
+
+function parse(configPath: string): LanggraphJson {
+  const text = readText(configPath);
+  if (text === undefined) {
+    throw new InvalidInputError(
+      `No langgraph.json at ${configPath}: run baton in the folder that has it, or name it with --config PATH`,
+    );
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new InvalidInputError(`${configPath} is not valid JSON: ${messageOf(error)}`);
+  }
+  const parsed = LanggraphJson.safeParse(json);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new InvalidInputError(`${configPath} is wrong at "${issue?.path.join('.')}": ${issue?.message}`);
+  }
+  if (Object.keys(parsed.data.graphs).length === 0) {
+    throw new InvalidInputError(`${configPath} names no graphs: add one, such as "agent": "./src/agent.ts:graph"`);
+  }
+  return parsed.data;
+}
+
+function warnOfKeys(file: LanggraphJson, configPath: string, warn: (line: string) => void): void {
+  const keys = Object.keys(file).filter((key) => file[key] !== undefined && file[key] !== null);
+  const protection = keys.filter((key) => PROTECTION.has(key));
+  if (protection.length > 0) {
+    throw new InvalidInputError(
+      `${configPath} sets ${protection.join(' and ')}, which Baton does not support yet: serving without would be unsafe`,
+    );
+  }
+  const known = new Set([...Object.keys(LanggraphJson.shape), ...NOT_OURS, ...NOT_YET]);
+  const notYet = keys.filter((key) => NOT_YET.has(key));
+  const unknown = keys.filter((key) => !known.has(key));
+  if (notYet.length > 0) warn(`${configPath}: not supported yet and left out: ${notYet.join(', ')}`);
+  if (unknown.length > 0) warn(`${configPath}: unknown and left out: ${unknown.join(', ')}`);
+}
+
+/** `./src/agent.ts:graph`; the colon after a Windows drive's letter is no separator. */
+function graphSource(graphId: string, entry: z.infer<typeof GraphEntry>, configPath: string): GraphSource {
+  const { path, description = null } = typeof entry === 'string' ? { path: entry } : entry;
+  const colon = path.lastIndexOf(':');
+  const [file, exportName] = colon > 1 ? [path.slice(0, colon), path.slice(colon + 1)] : [path, ''];
+  if (file.endsWith('.py')) {
+    throw new InvalidInputError(
+      `Graph "${graphId}" is written in Python (${file}): Baton serves JavaScript and TypeScript`,
+    );
+  }
+  return { file: resolve(dirname(configPath), file), exportName: exportName || 'default', description };
+}
+
+function readEnvironment(env: LanggraphJson['env'], configPath: string, warn: (line: string) => void) {
+  if (env === undefined || Array.isArray(env)) return {}; // a list names variables that the process brings along
+  if (typeof env !== 'string') return env;
+  const file = resolve(dirname(configPath), env);
+  const text = readText(file);
+  if (text === undefined) warn(`No ${file}, which langgraph.json names as "env": going on without it`);
+  return (text === undefined ? {} : parseEnv(text)) as Record<string, string>;
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new InvalidInputError(`${path} cannot be read: ${messageOf(error)}`);
+  }
+}

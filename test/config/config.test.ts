@@ -1,0 +1,166 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { loadConfig, type ConfigRequest } from '../../src/config/config.ts';
+import { readEnv } from '../../src/config/env.ts';
+
+let dir: string;
+let warnings: string[];
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'baton-config-'));
+  warnings = [];
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+/** Baton's own part; the variables of the example graph come after it. */
+const example = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8').split('# ---')[0] ?? '';
+const graphs = { agent: './agent.ts:graph' };
+
+function load(json: unknown, request: Partial<ConfigRequest> = {}) {
+  const configPath = join(dir, 'langgraph.json');
+  writeFileSync(configPath, typeof json === 'string' ? json : JSON.stringify(json));
+  return loadConfig({ configPath, env: {}, warn: (line) => warnings.push(line), ...request });
+}
+
+describe('a project', () => {
+  test('needs nothing but graphs', () => {
+    expect(load({ graphs })).toEqual({
+      projectDir: dir,
+      configPath: join(dir, 'langgraph.json'),
+      dataDir: join(dir, '.baton'),
+      graphs: { agent: { file: join(dir, 'agent.ts'), exportName: 'graph', description: null } },
+      http: { host: '127.0.0.1', port: 2024, insecure: false },
+      databaseUrl: null,
+      stateUrl: null,
+      worker: { concurrency: 10, leaseMs: 10_000, pollMs: 1000, maxAttempts: 3, graceMs: 10_000 },
+      logLevel: 'info',
+      environment: {},
+    });
+    expect(warnings).toEqual([]);
+  });
+
+  test('gives a configuration that nobody can change', () => {
+    const config = load({ graphs });
+    expect(Object.isFrozen(config)).toBe(true);
+    expect(Object.isFrozen(config.worker)).toBe(true);
+    expect(Object.isFrozen(config.graphs['agent'])).toBe(true);
+  });
+
+  test('names graphs by path, export and description', () => {
+    const config = load({ graphs: { a: 'src/a.mts', b: { path: './b.js:make', description: 'Makes b' } } });
+    expect(config.graphs).toEqual({
+      a: { file: join(dir, 'src/a.mts'), exportName: 'default', description: null },
+      b: { file: join(dir, 'b.js'), exportName: 'make', description: 'Makes b' },
+    });
+  });
+
+  test.each([
+    ['not JSON', '{', 'langgraph.json is not valid JSON'],
+    ['no graphs', {}, 'langgraph.json is wrong at "graphs"'],
+    ['empty graphs', { graphs: {} }, 'langgraph.json names no graphs'],
+    ['a Python graph', { graphs: { agent: './agent.py:graph' } }, 'Graph "agent" is written in Python'],
+    ['a wrong setting of ours', { graphs, baton: { port: 'x' } }, 'langgraph.json is wrong at "baton.port"'],
+    ['an unknown setting of ours', { graphs, baton: { prot: 1 } }, 'Unrecognized key: "prot"'],
+    ['auth', { graphs, auth: { path: './auth.ts:auth' } }, 'sets auth, which Baton does not support yet'],
+    ['encryption', { graphs, encryption: { path: './e.ts:e' } }, 'sets encryption, which Baton does not support yet'],
+  ])('is refused with one line for %s', (_, json, message) => {
+    expect(() => load(json)).toThrow(message);
+    expect(() => load(json)).toThrow(/^[^\n]*$/);
+  });
+
+  test('that is not there is named', () => {
+    const configPath = join(dir, 'nowhere', 'langgraph.json');
+    expect(() => loadConfig({ configPath, env: {} })).toThrow(`No langgraph.json at ${configPath}`);
+  });
+
+  test('is served without what Baton does not support yet, and says so in one line a kind', () => {
+    load({
+      graphs,
+      store: {},
+      http: { app: './app.ts:app' },
+      node_version: '20',
+      dependencies: ['.'],
+      colour: 'red',
+      ui: null,
+    });
+    expect(warnings).toEqual([
+      expect.stringContaining('not supported yet and left out: store, http'),
+      expect.stringContaining('unknown and left out: colour'),
+    ]);
+  });
+});
+
+describe('the environment', () => {
+  test('of the graphs comes from a file, for Baton too', () => {
+    writeFileSync(join(dir, '.env'), 'OPENAI_API_KEY="sk-1"\n# note\nPORT=3000\n');
+    const config = load({ graphs, env: '.env' });
+    expect(config.environment).toEqual({ OPENAI_API_KEY: 'sk-1', PORT: '3000' });
+    expect(config.http.port).toBe(3000);
+  });
+
+  test('may be written out, or be a list of names', () => {
+    expect(load({ graphs, env: { A: 'b', N: 1 } }).environment).toEqual({ A: 'b', N: '1' });
+    expect(load({ graphs, env: ['OPENAI_API_KEY'] }).environment).toEqual({});
+  });
+
+  test('without its file is worth a warning only', () => {
+    expect(load({ graphs, env: '.env.local' }).environment).toEqual({});
+    expect(warnings).toEqual([expect.stringContaining('.env.local')]);
+  });
+
+  test('is beaten by the command line, and beats the env file, which beats our key, which beats the default', () => {
+    writeFileSync(join(dir, '.env'), 'PORT=3\nBATON_WORKERS=3\nSTATE_URL=memory:');
+    const json = { graphs, env: '.env', baton: { port: 4, workers: 4, state_url: 'postgres://x/y', data_dir: 'data' } };
+    const config = load(json, { env: { PORT: '2', BATON_DATA_DIR: '' }, flags: { port: 1 } });
+    expect(config.http.port).toBe(1);
+    expect(load(json, { env: { PORT: '2' } }).http.port).toBe(2);
+    expect(config.worker.concurrency).toBe(3);
+    expect(config.stateUrl).toBe('memory:');
+    expect(config.dataDir).toBe(join(dir, 'data'));
+  });
+
+  test.each([
+    ['PORT', '70000', 'PORT must be a whole number from 0 to 65535, not "70000"'],
+    ['PORT', '20.5', 'PORT must be a whole number'],
+    ['BATON_WORKERS', '0', 'BATON_WORKERS must be a whole number from 1'],
+    ['BATON_LEASE_SECONDS', 'long', 'BATON_LEASE_SECONDS must be a whole number'],
+    ['BATON_LOG_LEVEL', 'loud', 'BATON_LOG_LEVEL must be one of fatal, error'],
+    ['DATABASE_URL', 'mysql://root:secret@db/x', 'DATABASE_URL is not an address'],
+    ['STATE_URL', 'somewhere', 'STATE_URL is not an address'],
+  ])('%s=%s is refused in one line that names it', (name, value, message) => {
+    expect(() => load({ graphs }, { env: { [name]: value } })).toThrow(message);
+    expect(() => load({ graphs }, { env: { [name]: value } })).not.toThrow('secret');
+  });
+
+  test('is documented: .env.example has each variable that is read, and no other', () => {
+    const read = new Set<string>();
+    readEnv(new Proxy({}, { get: (_, name) => void read.add(String(name)) }));
+    const documented = [...example.matchAll(/^#([A-Z_]+)=/gm)].map(([, name]) => name);
+    expect(new Set(documented)).toEqual(read);
+  });
+
+  test('is documented with the defaults that hold', () => {
+    writeFileSync(join(dir, '.env'), example.replaceAll(/^#([A-Z_]+=)/gm, '$1'));
+    const { environment, ...documented } = load({ graphs, env: '.env' });
+    const { environment: none, ...actual } = load({ graphs });
+    expect(Object.keys(environment).length).toBeGreaterThan(5);
+    expect(none).toEqual({});
+    expect(documented).toEqual(actual);
+  });
+});
+
+describe('listening', () => {
+  test.each(['localhost', '127.0.0.1', '127.3.2.1', '::1'])('on %s is for this machine only', (host) => {
+    expect(load({ graphs }, { flags: { host } }).http.host).toBe(host);
+  });
+
+  test.each(['0.0.0.0', '::', '192.168.1.4', 'example.com', '127.0.0.1.example.com'])(
+    'on %s is refused without --insecure',
+    (host) => {
+      expect(() => load({ graphs }, { env: { BATON_HOST: host } })).toThrow(`Refusing to listen on ${host}`);
+      expect(load({ graphs }, { flags: { host, insecure: true } }).http).toMatchObject({ host, insecure: true });
+    },
+  );
+});
