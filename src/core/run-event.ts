@@ -1,3 +1,11 @@
+import type { Json } from './json.ts';
+
+/** What a run emits, before it is numbered. */
+export interface EmittedEvent {
+  event: string;
+  data: Json;
+}
+
 /** One line of a run's event log. `seq` counts 0, 1, 2, … within the run, over all its attempts, and is the SSE id. */
 export interface RunEvent {
   seq: number;

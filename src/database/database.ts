@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { Client, DatabaseError, Pool, types, type PoolConfig } from 'pg';
 import { Listener } from './listener.ts';
@@ -122,4 +123,19 @@ export function isConnectionLost(error: unknown): boolean {
 /** Whether a statement broke the unique constraint of that name. */
 export function breaksUnique(error: unknown, constraint: string): boolean {
   return error instanceof DatabaseError && error.code === '23505' && error.constraint === constraint;
+}
+
+const RETRY_MS = [50, 100, 200, 400, 800, 1600, 3200, 3200];
+
+/** Repeats work that may be done twice without harm until the database is back, for some ten seconds. */
+export async function retryLostConnection<T>(work: () => Promise<T>): Promise<T> {
+  for (const waitMs of RETRY_MS) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isConnectionLost(error)) throw error;
+      await delay(waitMs);
+    }
+  }
+  return work();
 }

@@ -77,7 +77,7 @@ export class Threads {
   async copy(fromThreadId: string, toThreadId: string): Promise<Thread | null> {
     const [row] = await this.#db.query<Thread>(
       `insert into baton.threads (thread_id, metadata, config, values, interrupts, error, status, resting_status)
-       select $2, metadata || jsonb_build_object('thread_id', $2::text), config, values, interrupts, error,
+       select $2::uuid, metadata || jsonb_build_object('thread_id', $2::uuid::text), config, values, interrupts, error,
               resting_status, resting_status
        from baton.threads where thread_id = $1 returning ${COLUMNS}`,
       [fromThreadId, toThreadId],

@@ -1,0 +1,43 @@
+import { RunControl } from '@langchain/langgraph';
+import type { CancelAction } from '../core/run.ts';
+import type { ClaimedRun } from '../database/run-queue.ts';
+
+/** Why an attempt stops before its graph has ended: as someone asked, or since the run is no longer, or not for now, this worker's. */
+export type StopReason = CancelAction | 'lease_lost' | 'shutdown';
+
+/** One execution of a run by one worker, and the two ways to stop it: at the next step boundary, or at once. */
+export class Attempt {
+  readonly run: ClaimedRun;
+  readonly control = new RunControl();
+  readonly #abort = new AbortController();
+  #reason: StopReason | null = null;
+
+  constructor(run: ClaimedRun) {
+    this.run = run;
+    if (run.cancel_action) this.stop(run.cancel_action);
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Why it was told to stop; null while it was not. */
+  get reason(): StopReason | null {
+    return this.#reason;
+  }
+
+  /** A pause waits for the step boundary; everything else stops at once. A later, harder reason replaces a softer one. */
+  stop(reason: StopReason): void {
+    if (this.signal.aborted) return;
+    this.#reason = reason;
+    if (reason === 'pause') this.control.requestDrain(reason);
+    else this.#abort.abort(new Error(`the run was stopped: ${reason}`));
+  }
+
+  /** Before a shutdown: lets the step in hand come to its end, so that nothing of it is repeated. */
+  handBack(): void {
+    if (this.#reason !== null) return;
+    this.#reason = 'shutdown';
+    this.control.requestDrain('shutdown');
+  }
+}

@@ -1,0 +1,220 @@
+import { isGraphDrained } from '@langchain/langgraph';
+import type { Logger } from 'pino';
+import { FENCING_TOKEN_KEY } from '../core/fencing.ts';
+import { FencedError, messageOf, ServiceError } from '../core/errors.ts';
+import { END_EVENT } from '../core/run-event.ts';
+import type { RunError, RunStatus } from '../core/run.ts';
+import type { ThreadOutcome } from '../core/thread.ts';
+import { retryLostConnection } from '../database/database.ts';
+import type { ClaimedRun, RunQueue } from '../database/run-queue.ts';
+import type { Threads } from '../database/threads.ts';
+import type { DurableSaver } from '../state/durable-saver.ts';
+import type { Attempt, StopReason } from './attempt.ts';
+import { restsAtBreakpoint } from './breakpoints.ts';
+import type { EventLog, RunLog } from './event-log.ts';
+import { streamGraph } from './graph-stream.ts';
+import type { GraphRegistry } from './graphs/registry.ts';
+import { runInput } from './run-input.ts';
+import type { RunStreams } from './streams.ts';
+import type { ThreadStates } from './thread-state.ts';
+
+export interface ExecutorParts {
+  queue: RunQueue;
+  threads: Threads;
+  saver: DurableSaver;
+  graphs: GraphRegistry;
+  states: ThreadStates;
+  events: EventLog;
+  streams: RunStreams;
+  /** Attempts in a row that may begin without the state having moved. */
+  maxAttempts: number;
+  log: Logger;
+}
+
+/** How the graph's execution came to an end. */
+type Ending = { kind: 'done' } | { kind: 'failed'; error: RunError } | { kind: 'stopped'; reason: StopReason };
+
+/** Executes one attempt of a run: from the last checkpoint to the graph's end, a stop, or the loss of the lease. */
+export class Executor {
+  readonly #parts: ExecutorParts;
+  constructor(parts: ExecutorParts) {
+    this.#parts = parts;
+  }
+
+  /** Never throws: whatever keeps an attempt from its end leaves the run to the next one. */
+  async execute(attempt: Attempt): Promise<void> {
+    const { log, queue, threads, saver } = this.#parts;
+    const { run } = attempt;
+    try {
+      await this.#attempt(attempt);
+    } catch (error) {
+      attempt.stop('lease_lost');
+      if (error instanceof FencedError) {
+        log.info({ run_id: run.run_id, attempt: run.attempt }, 'a newer attempt has this run, or it was deleted');
+        // The fence that this attempt set must not outlive a thread that was deleted meanwhile.
+        if (!(await threads.get(run.thread_id).catch(() => run)))
+          await saver.deleteThread(run.thread_id).catch(() => undefined);
+      } else {
+        log.error(
+          { err: error, run_id: run.run_id, attempt: run.attempt },
+          'an attempt broke off; the run will be taken up again',
+        );
+        await retryLostConnection(() => queue.release(run)).catch(() => undefined);
+      }
+    }
+  }
+
+  async #attempt(attempt: Attempt): Promise<void> {
+    const { queue, saver, events, maxAttempts } = this.#parts;
+    const { run } = attempt;
+    await saver.fence(run.thread_id, run.fencing_token);
+    const latest = await saver.latest(run.thread_id);
+    const { idleAttempts, lastSeq } = await queue.begin(run, `${latest?.checkpoint_id}+${latest?.pending_writes}`);
+    const runLog = events.open(run, lastSeq);
+    if (idleAttempts >= maxAttempts) {
+      await this.#end(attempt, runLog, { kind: 'failed', error: exhausted(idleAttempts) });
+      return;
+    }
+    runLog.write('metadata', { run_id: run.run_id, attempt: run.attempt });
+    const ending = attempt.signal.aborted
+      ? stopped(attempt)
+      : await this.#runGraph(attempt, runLog, latest?.run_id === run.run_id);
+    await this.#end(attempt, runLog, ending);
+  }
+
+  /** `resumes`: a checkpoint of this run exists, so its input has been applied, and it goes on from its last checkpoint. */
+  async #runGraph(attempt: Attempt, runLog: RunLog, resumes: boolean): Promise<Ending> {
+    const { graphs, saver } = this.#parts;
+    const { run } = attempt;
+    const { kwargs } = run;
+    try {
+      const graph = await graphs.get(run.graph_id, {
+        checkpointer: saver,
+        config: { configurable: { ...kwargs.config.configurable } },
+        context: kwargs.context,
+      });
+      if (resumes && (await restsAtBreakpoint(graph, run.thread_id, kwargs))) {
+        for (const mode of ['updates', 'values'] as const) {
+          if (kwargs.stream_mode.includes(mode)) runLog.write(mode, { __interrupt__: [] });
+        }
+        return { kind: 'done' };
+      }
+      const stream = streamGraph({
+        graph,
+        input: resumes ? null : runInput(kwargs),
+        config: graphConfig(attempt, resumes),
+        modes: kwargs.stream_mode,
+        subgraphs: kwargs.stream_subgraphs,
+      });
+      for await (const { event, data } of stream) {
+        runLog.write(event, data);
+        await runLog.room();
+      }
+      return { kind: 'done' };
+    } catch (error) {
+      return endingOf(error, attempt);
+    }
+  }
+
+  async #end(attempt: Attempt, runLog: RunLog, ending: Ending): Promise<void> {
+    switch (ending.kind) {
+      case 'done':
+        return this.#finish(attempt, runLog, 'success', await this.#outcome(attempt.run));
+      case 'failed': {
+        runLog.write('error', ending.error);
+        const outcome = await this.#outcome(attempt.run);
+        return this.#finish(attempt, runLog, 'error', { ...outcome, status: 'error', error: { ...ending.error } });
+      }
+      case 'stopped':
+        return this.#endStopped(attempt, runLog, ending.reason);
+    }
+  }
+
+  async #endStopped(attempt: Attempt, runLog: RunLog, reason: StopReason): Promise<void> {
+    const { queue, saver } = this.#parts;
+    const { run } = attempt;
+    switch (reason) {
+      case 'pause':
+        return this.#finish(attempt, runLog, 'interrupted', { ...(await this.#outcome(run)), status: 'interrupted' });
+      case 'interrupt': {
+        const outcome = await this.#outcome(run);
+        const waits = Object.values(outcome.interrupts).some((interrupts) => interrupts.length > 0);
+        return this.#finish(attempt, runLog, 'interrupted', { ...outcome, status: waits ? 'interrupted' : 'idle' });
+      }
+      case 'rollback': {
+        // A crash between the two repeats both: the row still says rollback.
+        await saver.deleteRun(run.thread_id, run.run_id);
+        const outcome = await this.#outcome(run);
+        return queue.remove(run, outcome);
+      }
+      case 'shutdown':
+        await runLog.flush();
+        return queue.release(run);
+      case 'lease_lost':
+        return undefined;
+    }
+  }
+
+  async #finish(
+    attempt: Attempt,
+    runLog: RunLog,
+    status: Extract<RunStatus, 'success' | 'error' | 'interrupted'>,
+    outcome: ThreadOutcome,
+  ): Promise<void> {
+    const { queue, streams } = this.#parts;
+    const { run } = attempt;
+    await runLog.flush();
+    const endSeq = runLog.nextSeq;
+    const error = status === 'error' ? (outcome.error as RunError | null) : null;
+    await queue.finish(run, { status, error, endSeq, outcome });
+    streams.publish(run.run_id, [{ seq: endSeq, event: END_EVENT, data: JSON.stringify({ status }) }]);
+  }
+
+  #outcome(run: ClaimedRun): Promise<ThreadOutcome> {
+    return this.#parts.states.outcome(run.graph_id, run.thread_id, run.kwargs.config);
+  }
+}
+
+function stopped(attempt: Attempt): Ending {
+  return { kind: 'stopped', reason: attempt.reason ?? 'lease_lost' };
+}
+
+/** A failure of a node is an ending and is shown; one of the infrastructure is thrown, and the run tried again. */
+function endingOf(error: unknown, attempt: Attempt): Ending {
+  if (error instanceof ServiceError && (error.code === 'fenced' || error.code === 'unavailable')) throw error;
+  if (attempt.signal.aborted || isGraphDrained(error)) return stopped(attempt);
+  const name = error instanceof Error ? error.name : 'Error';
+  return { kind: 'failed', error: { error: name, message: messageOf(error) } };
+}
+
+function exhausted(attempts: number): RunError {
+  return {
+    error: 'WorkerLost',
+    message: `The worker was lost ${attempts} times at the same place, before the state had moved. See its log; then create a run with input null to go on from the last checkpoint`,
+  };
+}
+
+function graphConfig(attempt: Attempt, resumes: boolean): Record<string, unknown> & { runId: string } {
+  const { run } = attempt;
+  const { config, context, checkpoint, durability, interrupt_before, interrupt_after } = run.kwargs;
+  const ids = { run_id: run.run_id, thread_id: run.thread_id, graph_id: run.graph_id, assistant_id: run.assistant_id };
+  return {
+    ...(config.tags && { tags: config.tags }),
+    ...(config.recursion_limit !== undefined && { recursionLimit: config.recursion_limit }),
+    ...(Object.keys(context).length > 0 && { context }),
+    ...(interrupt_before && { interruptBefore: interrupt_before }),
+    ...(interrupt_after && { interruptAfter: interrupt_after }),
+    // A resumed attempt goes on from its own last checkpoint, not again from the one that it forked.
+    configurable: {
+      ...config.configurable,
+      ...(resumes ? {} : checkpoint),
+      ...ids,
+      [FENCING_TOKEN_KEY]: run.fencing_token,
+    },
+    metadata: { ...run.metadata, ...ids, run_attempt: run.attempt },
+    runId: run.run_id,
+    signal: attempt.signal,
+    control: attempt.control,
+    durability,
+  };
+}

@@ -1,0 +1,202 @@
+import { createServer as createHttpServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import express, { type Express, type Router } from 'express';
+import type { Logger } from 'pino';
+import { createApi } from './api/create-api.ts';
+import { ensureSystemAssistants } from './api/assistants/service.ts';
+import type { BatonConfig } from './config/config.ts';
+import { uuidv7 } from './core/ids.ts';
+import { Assistants } from './database/assistants.ts';
+import { Database } from './database/database.ts';
+import { startPostgres, type PostgresServer } from './database/embedded/start-postgres.ts';
+import { migrate } from './database/migrate.ts';
+import { RunEvents } from './database/run-events.ts';
+import { RunQueue } from './database/run-queue.ts';
+import { Runs } from './database/runs.ts';
+import { Threads } from './database/threads.ts';
+import { EventLog } from './engine/event-log.ts';
+import { Executor } from './engine/executor.ts';
+import { GraphRegistry } from './engine/graphs/registry.ts';
+import { RunStreams } from './engine/streams.ts';
+import { ThreadStates } from './engine/thread-state.ts';
+import { ThreadSweeper } from './engine/thread-sweeper.ts';
+import { Worker } from './engine/worker.ts';
+import type { DurableSaver } from './state/durable-saver.ts';
+import { openState } from './state/open-state.ts';
+
+export interface ServerOptions {
+  log: Logger;
+  /** What this process does. An API without a worker queues runs for workers elsewhere. Default: both. */
+  role?: { api: boolean; worker: boolean };
+  /** For tests that make a part fail where it stands. */
+  decorate?: {
+    database?: (database: Database) => Database;
+    saver?: (saver: DurableSaver) => DurableSaver;
+  };
+}
+
+/** The composition root: the only place that knows every concrete part. Two servers can live in one process. */
+export class BatonServer {
+  readonly config: BatonConfig;
+  /** The API, to be mounted under any prefix: `app.use('/agents', baton.router)`. */
+  readonly router: Router;
+  readonly worker: Worker;
+  readonly #parts: ServerParts;
+  readonly #role: { api: boolean; worker: boolean };
+  #http: Server | null = null;
+
+  private constructor(config: BatonConfig, options: ServerOptions, parts: ServerParts) {
+    this.config = config;
+    this.#parts = parts;
+    this.#role = options.role ?? { api: true, worker: true };
+    this.router = createApi(parts);
+    this.worker = createWorker(config, parts);
+  }
+
+  /** Opens the databases, brings them up to date and loads the graphs. Nothing runs and nobody is answered before `start`. */
+  static async create(config: BatonConfig, options: ServerOptions): Promise<BatonServer> {
+    return new BatonServer(config, options, await openParts(config, options));
+  }
+
+  /** Where the control plane's database is, without secrets, for a banner. */
+  get database(): { origin: 'embedded' | 'system' | 'given'; address: string } {
+    const { postgres, database } = this.#parts;
+    return {
+      origin: postgres?.origin ?? 'given',
+      address: postgres ? this.config.dataDir : new URL(database.url).host,
+    };
+  }
+
+  /** The address under which the API answers; null while it does not listen. */
+  get url(): string | null {
+    const address = this.#http?.address() as AddressInfo | null | undefined;
+    if (!address) return null;
+    const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+    return `http://${host}:${address.port}`;
+  }
+
+  /** Takes runs, if it is a worker's, and listens, if it is an API's and `listen` is not false. */
+  async start({ listen = true }: { listen?: boolean } = {}): Promise<void> {
+    const { streams, database, sweeper } = this.#parts;
+    await streams.start(database.listener);
+    if (this.#role.api && listen) this.#http = await listenOn(createApp(this.router), this.config.http);
+    if (!this.#role.worker) return;
+    await this.worker.start();
+    sweeper.start();
+  }
+
+  /** Hands runs back, ends connections, and stops what this process started, the database last. */
+  async stop(): Promise<void> {
+    const { streams, saver, database, postgres, sweeper } = this.#parts;
+    sweeper.stop();
+    await this.worker.stop(this.config.worker.graceMs);
+    streams.stop();
+    await closeHttp(this.#http);
+    await saver.close();
+    await database.close();
+    await postgres?.stop();
+  }
+}
+
+export interface ServerParts {
+  config: BatonConfig;
+  log: Logger;
+  postgres: PostgresServer | null;
+  database: Database;
+  assistants: Assistants;
+  threads: Threads;
+  runs: Runs;
+  queue: RunQueue;
+  runEvents: RunEvents;
+  streams: RunStreams;
+  graphs: GraphRegistry;
+  saver: DurableSaver;
+  states: ThreadStates;
+  sweeper: ThreadSweeper;
+}
+
+async function openParts(config: BatonConfig, { log, decorate }: ServerOptions): Promise<ServerParts> {
+  const graphs = new GraphRegistry(config.graphs);
+  const [postgres, failures] = await Promise.all([openPostgres(config, log), graphs.loadAll()]);
+  for (const failure of failures) log.error(failure.message);
+  const opened = new Database({
+    url: config.databaseUrl ?? postgres?.url ?? '',
+    log,
+    applicationName: `baton ${hostname()} ${process.pid}`,
+  });
+  const database = decorate?.database?.(opened) ?? opened;
+  await migrate(database);
+  const state = await openState({
+    url: config.stateUrl ?? database.url,
+    log,
+    ...(config.stateUrl === null && { pool: database.pool }),
+  });
+  const saver = decorate?.saver?.(state) ?? state;
+  const threads = new Threads(database);
+  const runEvents = new RunEvents(database);
+  const queue = new RunQueue(database);
+  const assistants = new Assistants(database);
+  await ensureSystemAssistants(assistants, graphs.ids());
+  return {
+    config,
+    log,
+    postgres,
+    database,
+    assistants,
+    threads,
+    runs: new Runs(database),
+    queue,
+    runEvents,
+    streams: new RunStreams({ events: runEvents, log }),
+    graphs,
+    saver,
+    states: new ThreadStates({ graphs, saver, threads }),
+    sweeper: new ThreadSweeper({ queue, threads, saver, log }),
+  };
+}
+
+async function openPostgres(config: BatonConfig, log: Logger): Promise<PostgresServer | null> {
+  if (config.databaseUrl !== null) return null;
+  return startPostgres({ dataDir: join(config.dataDir, 'postgres'), log });
+}
+
+function createWorker(config: BatonConfig, parts: ServerParts): Worker {
+  const { queue, runEvents, streams, graphs, log, database } = parts;
+  const { concurrency, leaseMs, pollMs, maxAttempts } = config.worker;
+  const events = new EventLog({ events: runEvents, streams });
+  return new Worker({
+    queue,
+    executor: new Executor({ ...parts, events, maxAttempts }),
+    listener: database.listener,
+    graphIds: graphs.ids(),
+    workerId: `${hostname()}:${process.pid}:${uuidv7()}`,
+    concurrency,
+    leaseMs,
+    pollMs,
+    log,
+  });
+}
+
+function createApp(router: Router): Express {
+  return express().disable('x-powered-by').use(router);
+}
+
+async function listenOn(app: Express, { host, port }: BatonConfig['http']): Promise<Server> {
+  const server = createHttpServer({ keepAliveTimeout: 90_000 }, app);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+  });
+  return server;
+}
+
+/** Open streams would keep the server up for ever: their clients come back and go on where they were. */
+async function closeHttp(server: Server | null): Promise<void> {
+  if (!server) return;
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
