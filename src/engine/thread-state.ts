@@ -1,0 +1,217 @@
+import type { StateSnapshot } from '@langchain/langgraph';
+import type { BaseCheckpointSaver } from '@langchain/langgraph-checkpoint';
+import { DatabaseError } from 'pg';
+import type { RunConfig } from '../core/assistant.ts';
+import { InvalidInputError, messageOf, NotFoundError, ServiceError } from '../core/errors.ts';
+import { FENCING_TOKEN_KEY } from '../core/fencing.ts';
+import type { Json, JsonObject } from '../core/json.ts';
+import type { CheckpointRef, CommandJson } from '../core/run.ts';
+import type { Thread, ThreadOutcome } from '../core/thread.ts';
+import { isConnectionLost } from '../database/database.ts';
+import type { Threads } from '../database/threads.ts';
+import type { CompiledGraph, GraphRegistry, GraphUse } from './graphs/registry.ts';
+import { toCommand } from './run-input.ts';
+import { EMPTY_STATE, interruptsOf, toCheckpoint, toThreadState, type ThreadState } from './snapshot.ts';
+import { toWire } from './wire.ts';
+
+/** What changes by hand need of a saver besides LangGraph's own methods. */
+export interface StateSaver extends BaseCheckpointSaver {
+  /** From now on writes with an older token are refused. Throws FencedError when a newer one was seen. */
+  fence(threadId: string, token: number): Promise<void>;
+  copyThread(fromThreadId: string, toThreadId: string): Promise<void>;
+}
+
+/** A change of the state, as if a node had made it. */
+export interface StateUpdate {
+  values?: Json;
+  /** Instead of values: an update and where to go on. */
+  command?: CommandJson | undefined;
+  /** The node; `__copy__`, `__end__` and `__input__` are LangGraph's own. Absent = the one that wrote last. */
+  as_node?: string | undefined;
+}
+
+export interface HistoryQuery {
+  limit: number;
+  /** Only checkpoints older than this one. */
+  before?: string | undefined;
+  metadata?: JsonObject | undefined;
+  /** The subgraph whose history it is. */
+  checkpoint?: CheckpointRef | undefined;
+}
+
+interface Place {
+  checkpoint?: CheckpointRef | undefined;
+  /** For a change by hand. */
+  token?: number;
+}
+
+/** The state of threads, read and changed through their graphs: only these know the reducers and what comes next. */
+export class ThreadStates {
+  readonly #graphs: GraphRegistry;
+  readonly #saver: StateSaver;
+  readonly #threads: Threads;
+
+  constructor({ graphs, saver, threads }: { graphs: GraphRegistry; saver: StateSaver; threads: Threads }) {
+    this.#graphs = graphs;
+    this.#saver = saver;
+    this.#threads = threads;
+  }
+
+  /** The latest state, or that of a checkpoint. Throws NotFoundError when the checkpoint does not exist. */
+  async get(
+    thread: Thread,
+    { checkpoint, subgraphs = false }: { checkpoint?: CheckpointRef | undefined; subgraphs?: boolean } = {},
+  ): Promise<ThreadState> {
+    const graph = await this.#graphOf(thread, 'threads.read');
+    if (!graph) {
+      if (checkpoint?.checkpoint_id) throw new NotFoundError('Checkpoint', checkpoint.checkpoint_id);
+      return EMPTY_STATE;
+    }
+    return toThreadState(await read(graph, configOf(thread, { checkpoint }), subgraphs));
+  }
+
+  /** Newest first. */
+  async history(thread: Thread, { limit, before, metadata, checkpoint }: HistoryQuery): Promise<ThreadState[]> {
+    const graph = await this.#graphOf(thread, 'threads.read');
+    if (!graph) return [];
+    const options = {
+      limit,
+      ...(before !== undefined && { before: { configurable: { checkpoint_id: before } } }),
+      ...(metadata && { filter: metadata }),
+    };
+    const states: ThreadState[] = [];
+    for await (const snapshot of graph.getStateHistory(configOf(thread, { checkpoint }), options)) {
+      states.push(toThreadState(snapshot));
+    }
+    return states;
+  }
+
+  /**
+   * Changes an idle thread's state by hand: at its head, or at a checkpoint, which makes a fork. Returns the new checkpoint.
+   * Throws BusyError, FencedError, NotFoundError, and InvalidInputError when the graph refuses the update.
+   */
+  async update(thread: Thread, update: StateUpdate, checkpoint?: CheckpointRef): Promise<Json> {
+    return this.bulkUpdate(thread, [[update]], checkpoint);
+  }
+
+  /** As {@link update}, for several steps; the updates of one step are made side by side. */
+  async bulkUpdate(thread: Thread, steps: readonly StateUpdate[][], checkpoint?: CheckpointRef): Promise<Json> {
+    const graph = await this.#graphOf(thread, 'threads.update');
+    if (!graph) {
+      throw new InvalidInputError(
+        `Thread ${thread.thread_id} belongs to no graph yet: run it once, or create it with metadata.graph_id`,
+      );
+    }
+    const token = await this.#threads.reserve(thread.thread_id);
+    await this.#saver.fence(thread.thread_id, token);
+    if (checkpoint?.checkpoint_id) await read(graph, configOf(thread, { checkpoint }));
+    const supersteps = steps.map((updates) => ({ updates: updates.map(toGraphUpdate) }));
+    const config = await blameTheUpdate(() =>
+      graph.bulkUpdateState(configOf(thread, { checkpoint, token }), supersteps),
+    );
+    await this.#threads.settle(thread.thread_id, await outcomeOf(graph, this.#saver, configOf(thread)));
+    return toCheckpoint(config);
+  }
+
+  /** A new thread that stands where the source stands, with the source's whole history. */
+  async copy(source: Thread, toThreadId: string): Promise<Thread> {
+    // State first: a crash in between leaves a state that no thread shows, never a thread that shows a state it has not.
+    await this.#saver.copyThread(source.thread_id, toThreadId);
+    const copied = await this.#threads.copy(source.thread_id, toThreadId);
+    if (!copied) throw new NotFoundError('Thread', source.thread_id);
+    if (source.status !== 'busy') return copied;
+    const graph = await this.#graphOf(copied, 'threads.read');
+    if (!graph) return copied;
+    return (await this.#threads.settle(toThreadId, await outcomeOf(graph, this.#saver, configOf(copied)))) ?? copied;
+  }
+
+  /**
+   * What a thread looks like when nothing runs on it. `interrupted`: a task waits for an answer, or the graph stopped before
+   * its end. Whoever knows that it stopped by a failure says so instead.
+   */
+  async outcome(graphId: string, threadId: string, config: RunConfig): Promise<ThreadOutcome> {
+    const graph = await this.#graphs.get(graphId, { checkpointer: this.#saver, config, access: 'threads.read' });
+    return outcomeOf(graph, this.#saver, configOf({ thread_id: threadId, config, metadata: {} }));
+  }
+
+  /** Null when the thread has not met a graph yet. */
+  async #graphOf(thread: Thread, access: NonNullable<GraphUse['access']>): Promise<CompiledGraph | null> {
+    const graphId = thread.metadata['graph_id'];
+    if (typeof graphId !== 'string') return null;
+    return this.#graphs.get(graphId, { checkpointer: this.#saver, config: thread.config, access });
+  }
+}
+
+type ThreadPlace = Pick<Thread, 'thread_id' | 'config' | 'metadata'>;
+type GraphConfig = ReturnType<typeof configOf>;
+
+function configOf({ thread_id, config, metadata }: ThreadPlace, { checkpoint, token }: Place = {}) {
+  const { checkpoint_id, checkpoint_ns, checkpoint_map } = checkpoint ?? {};
+  return {
+    metadata,
+    configurable: {
+      ...config.configurable,
+      thread_id,
+      checkpoint_ns: checkpoint_ns ?? '',
+      ...(checkpoint_id && { checkpoint_id }),
+      ...(checkpoint_map && { checkpoint_map }),
+      ...(token !== undefined && { [FENCING_TOKEN_KEY]: token }),
+    },
+  };
+}
+
+/** Throws NotFoundError when a checkpoint is named that does not exist. */
+async function read(graph: CompiledGraph, config: GraphConfig, subgraphs = false): Promise<StateSnapshot> {
+  const snapshot = await graph.getState(config, { subgraphs });
+  const { checkpoint_id } = config.configurable;
+  if (checkpoint_id !== undefined && snapshot.createdAt === undefined) {
+    throw new NotFoundError('Checkpoint', checkpoint_id);
+  }
+  return snapshot;
+}
+
+async function outcomeOf(graph: CompiledGraph, saver: StateSaver, config: GraphConfig): Promise<ThreadOutcome> {
+  const snapshot = await graph.getState(config);
+  const interrupts = interruptsOf(snapshot);
+  if (Object.keys(interrupts).length > 0) {
+    // The question of a task that was answered and has ended stays stored until its step is over.
+    for (const taskId of await finishedTasks(saver, config)) delete interrupts[taskId];
+  }
+  // `next` alone does not tell: it is empty while a node waits at its second question.
+  const waits = Object.keys(interrupts).length > 0 || snapshot.next.length > 0;
+  return {
+    status: waits ? 'interrupted' : 'idle',
+    values: snapshot.createdAt === undefined ? null : toWire(snapshot.values),
+    interrupts,
+    error: null,
+  };
+}
+
+/** Writes that say what became of a task; any other is its output, and it writes that at its end. */
+const CONTROL_WRITES = new Set(['__error__', '__error_source_node__', '__interrupt__', '__resume__']);
+
+async function finishedTasks(saver: StateSaver, config: GraphConfig): Promise<string[]> {
+  const saved = await saver.getTuple(config);
+  const outputs = (saved?.pendingWrites ?? []).filter(([, channel]) => !CONTROL_WRITES.has(channel));
+  return outputs.map(([taskId]) => taskId);
+}
+
+function toGraphUpdate({ values, command, as_node }: StateUpdate): {
+  values: Record<string, unknown>;
+  asNode?: string;
+} {
+  return {
+    values: (command ? toCommand(command) : (values ?? null)) as Record<string, unknown>,
+    ...(as_node !== undefined && { asNode: as_node }),
+  };
+}
+
+/** What the graph's own code throws at an update is about the update: the caller can do something about it. */
+async function blameTheUpdate<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof ServiceError || error instanceof DatabaseError || isConnectionLost(error)) throw error;
+    throw new InvalidInputError(`The graph did not take this update: ${messageOf(error)}`);
+  }
+}
