@@ -1,0 +1,156 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { systemAssistantId, uuidv7 } from '../../src/core/ids.ts';
+import { END_EVENT, type RunEvent } from '../../src/core/run-event.ts';
+import { Database } from '../../src/database/database.ts';
+import { migrate } from '../../src/database/migrate.ts';
+import { RunEvents } from '../../src/database/run-events.ts';
+import { Runs } from '../../src/database/runs.ts';
+import { Threads } from '../../src/database/threads.ts';
+import { RunStreams } from '../../src/engine/streams.ts';
+import { testDatabase } from '../postgres.ts';
+
+const WORKER = fileURLToPath(new URL('worker-process.ts', import.meta.url));
+const NODES = ['a', 'b1', 'b2', 'c', 'd'];
+const log = pino({ level: 'silent' });
+
+let server: Awaited<ReturnType<typeof testDatabase>>;
+let database: Database;
+let streams: RunStreams;
+const workers = new Set<ChildProcess>();
+
+async function startWorker(): Promise<ChildProcess> {
+  const worker = fork(WORKER, {
+    execArgv: ['--import', 'tsx'],
+    env: { ...process.env, DATABASE_URL: server.url, STATE_URL: '' },
+  });
+  workers.add(worker);
+  worker.once('exit', () => workers.delete(worker));
+  await Promise.race([
+    once(worker, 'message'),
+    once(worker, 'exit').then(([code]) => Promise.reject(new Error(`a worker ended with ${code}`))),
+  ]);
+  return worker;
+}
+
+/** Resolves when one of the workers is killed. */
+async function oneIsKilled(): Promise<void> {
+  const [, signal] = await Promise.race([...workers].map((worker) => once(worker, 'exit')));
+  expect(signal).toBe('SIGKILL');
+}
+
+async function arm(point: string): Promise<void> {
+  await database.query('insert into armed (point) values ($1)', [point]);
+}
+
+async function enqueue(): Promise<{ thread_id: string; run_id: string }> {
+  const run = { run_id: uuidv7(), thread_id: uuidv7() };
+  await new Runs(database).enqueue({
+    run: {
+      ...run,
+      assistant_id: systemAssistantId('relay'),
+      graph_id: 'relay',
+      kwargs: {
+        input: { passed: ['input'] },
+        config: {},
+        context: {},
+        stream_mode: ['updates'],
+        stream_subgraphs: false,
+        durability: 'sync',
+        temporary_thread: false,
+      },
+      metadata: {},
+      multitask_strategy: 'enqueue',
+    },
+    ifThreadMissing: 'create',
+    delayMs: 0,
+    threadMetadata: {},
+    threadConfig: {},
+  });
+  return run;
+}
+
+async function followToEnd(runId: string): Promise<RunEvent[]> {
+  const seen: RunEvent[] = [];
+  for await (const event of streams.follow(runId, { afterSeq: -1, signal: new AbortController().signal }))
+    seen.push(event);
+  return seen;
+}
+
+/** What must hold however and wherever a worker died. Returns how often each node was begun. */
+async function expectWhole({ thread_id, run_id }: { thread_id: string; run_id: string }): Promise<Map<string, number>> {
+  expect((await new Runs(database).get(thread_id, run_id))?.status).toBe('success');
+  const thread = await new Threads(database).get(thread_id);
+  expect(thread?.status).toBe('idle');
+  const { passed } = thread?.values as { passed: string[] };
+  // The input was applied once, and each node's work was kept once.
+  expect([...passed].sort()).toEqual([...NODES, 'input'].sort());
+  const begun = await database.query<{ node: string; n: number }>(
+    'select node, count(*) n from ledger where run_id = $1 group by node',
+    [run_id],
+  );
+  return new Map(begun.map(({ node, n }) => [node, n]));
+}
+
+beforeAll(async () => {
+  server = await testDatabase();
+  database = new Database({ url: server.url, log, applicationName: 'test' });
+  await migrate(database);
+  await database.query('create table ledger (run_id uuid not null, node text not null)');
+  await database.query('create table armed (point text not null)');
+  streams = new RunStreams({ events: new RunEvents(database), log });
+  await streams.start(database.listener);
+  await Promise.all([startWorker(), startWorker()]);
+});
+
+afterAll(async () => {
+  for (const worker of workers) worker.kill('SIGKILL');
+  await database.close();
+  await server.drop();
+});
+
+describe('kill -9 of a worker', () => {
+  // Where it falls, and what may have to be begun a second time: only what had not been kept.
+  it.each<[point: string, again: string[]]>([
+    ['before claim', []],
+    ['after claim', []],
+    ['after fence', []],
+    ['before append', NODES],
+    ['after append', NODES],
+    ['inside a', ['a']],
+    ['inside b2', ['b1', 'b2']],
+    ['before writes', ['a']],
+    ['between writes and checkpoint', []],
+    ['after checkpoint', ['a']],
+    ['before finish', []],
+    ['after finish', []],
+  ])('%s: the other one ends the run, and no finished node is repeated', async (point, again) => {
+    await arm(point);
+    const killed = oneIsKilled();
+    const run = await enqueue();
+    await killed;
+    const events = await followToEnd(run.run_id);
+    expect(events.map((event) => event.seq)).toEqual(events.map((_, index) => index));
+    expect(events.at(-1)?.event).toBe(END_EVENT);
+    const begun = await expectWhole(run);
+    for (const [node, times] of begun) expect([node, times]).toEqual([node, again.includes(node) && times > 1 ? 2 : 1]);
+    await startWorker();
+  });
+
+  it.each(['before release', 'after release'])('%s while it hands a run back: the run goes on', async (point) => {
+    await arm(point);
+    await database.listener.listen('node_done', () => {
+      for (const worker of workers) worker.kill('SIGTERM');
+    });
+    const killed = oneIsKilled();
+    const run = await enqueue();
+    await killed;
+    await Promise.all([startWorker(), startWorker()]);
+    await followToEnd(run.run_id);
+    const begun = await expectWhole(run);
+    expect([...begun.values()]).toEqual(NODES.map(() => 1));
+  });
+});
