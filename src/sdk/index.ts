@@ -1,0 +1,1 @@
+export { currentRun, type CurrentRun } from './current-run.ts';
