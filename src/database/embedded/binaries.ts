@@ -43,12 +43,16 @@ export function defaultBinaryPlaces(): BinaryPlaces {
 
 /** The npm package's Postgres, else the system's, else an error that says what to do. */
 export async function findBinaries(search: Search): Promise<Binaries> {
-  const { nativeDir, systemDirs } = search.places;
+  const { places, account, log } = search;
+  const { nativeDir, systemDirs } = places;
   const packaged = nativeDir === null ? new Error('is not installed') : await fromPackage(nativeDir, search);
   if (!(packaged instanceof Error)) return packaged;
   for (const directory of systemDirs) {
-    const found = await probe(directory, 'system', search.account);
-    if (!(found instanceof Error)) return found;
+    const found = await probe(directory, 'system', account);
+    if (found instanceof Error) continue;
+    if (nativeDir !== null)
+      log.warn(`Using ${found.postgres}, since the npm package ${PACKAGE_NAME} ${packaged.message}`);
+    return found;
   }
   throw new ServiceError(
     'unavailable',

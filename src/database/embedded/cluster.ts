@@ -1,5 +1,14 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { ServiceError } from '../../core/errors.ts';
@@ -7,6 +16,8 @@ import { giveTo } from './account.ts';
 import type { Binaries } from './binaries.ts';
 import { accessFiles, passwordOptions } from './connection.ts';
 import type { Home } from './home.ts';
+
+const DRAFT = 'data.draft-';
 
 /** Refuses a cluster that these binaries cannot run, before anything in its directory is touched. */
 export function checkCluster({ data, account }: Home, binaries: Binaries): void {
@@ -32,9 +43,8 @@ export function checkCluster({ data, account }: Home, binaries: Binaries): void 
 
 /** Makes the cluster and its database `baton`. It gets its name when it is complete, so a crash on the way leaves only a draft. */
 export async function createCluster(home: Home, binaries: Binaries, durable: boolean): Promise<void> {
-  const draft = `${home.data}.draft`;
-  rmSync(draft, { recursive: true, force: true });
-  mkdirSync(draft, { mode: 0o700 });
+  removeDrafts(home);
+  const draft = mkdtempSync(join(home.directory, DRAFT));
   giveTo(home.account, draft);
   const options = ['--username=baton', '--encoding=UTF8', '--locale=C', '--data-checksums', '--wal-segsize=4'];
   await run(home, binaries.initdb, ['-D', draft, ...options, '--no-sync', '--auth=reject', ...passwordOptions(home)]);
@@ -44,15 +54,26 @@ export async function createCluster(home: Home, binaries: Binaries, durable: boo
   renameSync(draft, home.data);
 }
 
+/** Of starts that were killed. An initdb that outlived its parent may still write into one: then a later start removes it. */
+function removeDrafts({ directory }: Home): void {
+  for (const name of readdirSync(directory).filter((entry) => entry.startsWith(DRAFT))) {
+    try {
+      rmSync(join(directory, name), { recursive: true });
+    } catch {
+      continue;
+    }
+  }
+}
+
 async function run(home: Home, program: string, args: string[], input = ''): Promise<void> {
-  const child = spawn(program, args, { ...home.account, cwd: home.directory, detached: true });
+  const child = spawn(program, args, { ...home.account, cwd: home.directory });
   const exit = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', resolve);
   });
   child.stdin.end(input);
   const [code, output, errors] = await Promise.all([exit, text(child.stdout), text(child.stderr)]);
-  if (code === 0 && !/^\S* *(ERROR|FATAL|PANIC):|(ERROR|FATAL|PANIC): /m.test(errors)) return;
+  if (code === 0 && !/\b(ERROR|FATAL|PANIC): /.test(errors)) return;
   throw new ServiceError(
     'unavailable',
     `${program} ended with ${code} and Postgres cannot start: ${(errors || output).trim().slice(-2000)}`,

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ServiceError } from '../../core/errors.ts';
 import { processStart } from './process-start.ts';
 
-const WAIT_MS = 120_000;
+const WAIT_MS = 180_000;
 const POLL_MS = 20;
 
 /**
@@ -45,7 +45,7 @@ async function acquire(directory: string): Promise<string> {
 function take(directory: string, number: number): string | undefined {
   const file = fileOf(directory, number);
   const draft = join(directory, `draft.${randomUUID()}`);
-  writeFileSync(draft, `${process.pid} ${processStart(process.pid)}`, { mode: 0o600 });
+  writeFileSync(draft, `${process.pid} ${processStart(process.pid)}`);
   try {
     linkSync(draft, file);
   } catch (error) {

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import {
+  accessSync,
+  constants,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -9,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { ServiceError, messageOf } from '../../core/errors.ts';
@@ -32,11 +34,8 @@ interface Elsewhere {
   directory: string;
 }
 
-/** Where clusters go whose `dataDir` the server's user cannot reach. */
-export function defaultSpareDirs(): string[] {
-  const uid = process.getuid?.();
-  return [uid === 0 ? '/var/lib/baton' : join(homedir(), '.local/state/baton'), join(tmpdir(), `baton-data-${uid}`)];
-}
+/** Where clusters go whose `dataDir` the server's user cannot use. That happens to root only, so they are root's. */
+export const SPARE_DIRS = ['/var/lib/baton', join(tmpdir(), 'baton-data')];
 
 /**
  * The home of the cluster of `dataDir`: that directory, or a spare one that is recorded there when the server's user cannot reach it
@@ -86,10 +85,11 @@ function homeAt(directory: string): Home {
 
 /** Network and shared file systems may refuse to give a file away, or pretend to. */
 function takesOwner({ directory, account }: Home): boolean {
+  if (account === undefined) return true;
   const trial = mkdtempSync(join(directory, 'trial-'));
   try {
     giveTo(account, trial);
-    return account === undefined || statSync(trial).uid === account.uid;
+    return statSync(trial).uid === account.uid;
   } catch {
     return false;
   } finally {
@@ -101,11 +101,12 @@ function takesOwner({ directory, account }: Home): boolean {
 function makeDirectory(path: string): string {
   try {
     mkdirSync(path, { recursive: true });
+    accessSync(path, constants.W_OK);
     return realpathSync(path);
   } catch (error) {
     throw new ServiceError(
       'unavailable',
-      `The embedded Postgres needs a directory that it can write: ${messageOf(error)}`,
+      `The embedded Postgres needs a directory that it can write (${messageOf(error)}): start as its owner, or set DATABASE_URL`,
     );
   }
 }

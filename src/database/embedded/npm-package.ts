@@ -55,11 +55,11 @@ export async function copyInto(
   // A half-made copy never has the final name, and of two made at once either will do.
   const draft = `${copy}.${randomUUID()}`;
   await cp(nativeDir, draft, { recursive: true, verbatimSymlinks: true, filter: (path) => !path.endsWith('.a') });
-  addLinks(draft);
   await chmod(draft, 0o755);
   for (const entry of await readdir(draft, { recursive: true, withFileTypes: true })) {
     if (!entry.isSymbolicLink()) await chmod(join(entry.parentPath, entry.name), 0o755);
   }
+  addLinks(draft);
   await rename(draft, copy).catch(async (error: unknown) => {
     await rm(draft, { recursive: true });
     if (!existsSync(copy)) throw error;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { ServiceError } from '../../core/errors.ts';
+import { giveTo } from './account.ts';
 import type { Binaries } from './binaries.ts';
 import type { Listening } from './connection.ts';
 import { chooseListening, forgetListening, listenSettings } from './connection.ts';
@@ -17,7 +18,7 @@ export interface Postmaster extends Listening {
 }
 
 const POLL_MS = 10;
-const READY_MS = 60_000;
+const READY_MS = 120_000;
 const STOP_MS = 60_000;
 const MAX_LOG_BYTES = 8 * 1024 * 1024;
 
@@ -98,6 +99,7 @@ async function attempt(home: Home, program: string, args: string[], deadline: nu
   if (sizeOf(file) > MAX_LOG_BYTES) renameSync(file, `${file}.old`);
   const logBytes = sizeOf(file);
   const output = openSync(file, 'a', 0o600);
+  giveTo(home.account, file);
   const child = spawn(program, args, {
     ...home.account,
     cwd: home.directory,

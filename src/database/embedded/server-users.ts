@@ -43,7 +43,7 @@ export class ServerUsers {
   }
 
   private write(users: User[]): void {
-    writeFileSync(`${this.file}.draft`, JSON.stringify(users), { mode: 0o600 });
+    writeFileSync(`${this.file}.draft`, JSON.stringify(users));
     renameSync(`${this.file}.draft`, this.file);
   }
 }

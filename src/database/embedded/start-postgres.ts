@@ -6,7 +6,7 @@ import { defaultBinaryPlaces, findBinaries } from './binaries.ts';
 import { checkCluster, createCluster } from './cluster.ts';
 import { urlOf } from './connection.ts';
 import { withDirectoryLock } from './directory-lock.ts';
-import { defaultSpareDirs, findHome } from './home.ts';
+import { SPARE_DIRS, findHome } from './home.ts';
 import { launchPostmaster, runningPostmaster, stopPostmaster } from './postmaster.ts';
 import { ServerUsers } from './server-users.ts';
 
@@ -42,7 +42,7 @@ export async function startPostgres({
   settings = {},
   places = {},
 }: StartOptions): Promise<PostgresServer> {
-  const home = findHome(dataDir, places.spareDirs ?? defaultSpareDirs(), log);
+  const home = findHome(dataDir, places.spareDirs ?? SPARE_DIRS, log);
   const binaries = await findBinaries({
     places: { ...defaultBinaryPlaces(), ...places },
     account: home.account,
