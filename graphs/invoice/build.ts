@@ -32,10 +32,9 @@ export function buildInvoiceGraph(services: InvoiceServices) {
     .addEdge('post', END);
 }
 
-function afterCheck({ problems, attempts, decision }: InvoiceState) {
+function afterCheck({ problems, attempts }: InvoiceState) {
   if (problems.length === 0) return 'classify';
-  // What a person has corrected is not read from the document again.
-  return attempts < MAX_EXTRACTIONS && decision === null ? 'extract' : 'ask_person';
+  return attempts < MAX_EXTRACTIONS ? 'extract' : 'ask_person';
 }
 
 function afterPerson({ decision }: InvoiceState) {
