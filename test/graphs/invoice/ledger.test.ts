@@ -1,5 +1,6 @@
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { buildInvoiceGraph } from '../../../graphs/invoice/build.ts';
 import { openServices } from '../../../graphs/invoice/services/open-services.ts';
 import { PostgresLedger } from '../../../graphs/invoice/services/postgres-ledger.ts';
 import { testDatabase } from '../../postgres.ts';
@@ -83,4 +84,23 @@ test('by default it posts to the database that Baton runs on', async () => {
     DATABASE_URL: 'postgres://unreachable.invalid/none',
   }).post({ ...posting, invoice: { ...INVOICE, number: 'OWN' } });
   expect(own.already_posted).toBe(false);
+});
+
+test('the same document run twice through the whole pipeline is in the tables once, line by line', async () => {
+  const graph = buildInvoiceGraph(openServices({ DATABASE_URL: database.url })).compile();
+  const runs = [1, 2].map(async () => (await graph.invoke({ document: 'disk:freight-charge.pdf' })).outcome);
+  const outcomes = await Promise.all(runs);
+  expect(outcomes.map((outcome) => outcome?.already_posted).sort()).toEqual([false, true]);
+  const { rows } = await reader.query(
+    `SELECT supplier, total::text, description, amount::text, account
+     FROM accounting.invoices JOIN accounting.invoice_lines USING (invoice_id)
+     WHERE document = 'disk:freight-charge.pdf' ORDER BY position DESC`,
+  );
+  expect(rows).toHaveLength(4);
+  expect(rows[0]).toMatchObject({
+    total: '35233.73',
+    description: 'Freight and insurance',
+    amount: '48.50',
+    account: '6700',
+  });
 });
