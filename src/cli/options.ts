@@ -1,0 +1,64 @@
+import { parseArgs } from 'node:util';
+import type { ConfigFlags } from '../config/config.ts';
+import { InvalidInputError, messageOf } from '../core/errors.ts';
+
+/** What a command is told on its command line. */
+export interface CliOptions {
+  configPath: string;
+  flags: ConfigFlags;
+  /** False: this process answers the API and leaves the runs to others. */
+  worker: boolean;
+  help: boolean;
+}
+
+export const OPTIONS_HELP = `
+  -c, --config PATH   langgraph.json of the project to serve (default: ./langgraph.json)
+  -p, --port N        port of the API (default: 2024; 0 = any free one)
+      --host H        address to listen on (default: 127.0.0.1)
+      --insecure      allow an address that others can reach, without authentication
+  -n, --workers N     runs at once (default: 10)
+      --no-worker     answer the API only and leave the runs to other processes (start)
+  -h, --help          this text
+  -v, --version       Baton's version`;
+
+/** @throws InvalidInputError with one line for an option that is unknown or wrong. */
+export function parseOptions(args: string[]): CliOptions {
+  const { values } = parse(args);
+  return {
+    configPath: values.config,
+    flags: {
+      host: values.host,
+      port: integer('--port', values.port, 0, 65_535),
+      workers: integer('--workers', values.workers, 1, 1000),
+      insecure: values.insecure,
+    },
+    worker: !values['no-worker'],
+    help: values.help,
+  };
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        config: { type: 'string', short: 'c', default: 'langgraph.json' },
+        port: { type: 'string', short: 'p' },
+        host: { type: 'string' },
+        insecure: { type: 'boolean' },
+        workers: { type: 'string', short: 'n' },
+        'no-worker': { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+  } catch (error) {
+    throw new InvalidInputError(`${messageOf(error).split('. ')[0]}. See baton --help`);
+  }
+}
+
+function integer(name: string, value: string | undefined, min: number, max: number): number | undefined {
+  if (value === undefined) return undefined;
+  const number = Number(value || Number.NaN);
+  if (Number.isInteger(number) && number >= min && number <= max) return number;
+  throw new InvalidInputError(`${name} must be a whole number from ${min} to ${max}, not "${value}"`);
+}

@@ -1,0 +1,14 @@
+import { loadConfig } from '../config/config.ts';
+import { banner } from './banner.ts';
+import { createLogger } from './logger.ts';
+import type { CliOptions } from './options.ts';
+import { serve } from './serve.ts';
+
+export async function start({ configPath, flags, worker }: CliOptions): Promise<void> {
+  const config = loadConfig({ configPath, flags, warn: console.error });
+  await serve(config, {
+    log: createLogger(config.logLevel),
+    role: { api: true, worker },
+    onReady: (ready) => console.log(banner(config, ready)),
+  });
+}
