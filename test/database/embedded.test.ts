@@ -15,6 +15,7 @@ import { startPostgres } from '../../src/database/embedded/start-postgres.ts';
 
 const asRoot = process.getuid?.() === 0;
 const NOBODY = 65_534;
+const DAEMON = 1; // a user who may have files, unlike the one that stands in for root
 const FAST = { fsync: 'off' };
 const FIXTURE = fileURLToPath(new URL('embedded-process.ts', import.meta.url));
 const nativeDir = nativeDirectory() ?? '';
@@ -148,9 +149,9 @@ describe('a start', () => {
   });
 
   test.runIf(asRoot)('works as a normal user, and as root on his cluster in between', async () => {
-    await chown(directory, NOBODY, NOBODY);
+    await chown(directory, DAEMON, DAEMON);
     const useIt = async (): Promise<void> => {
-      const user = new User({}, { uid: NOBODY, gid: NOBODY });
+      const user = new User({}, { uid: DAEMON, gid: DAEMON });
       expect(await user.started()).toMatchObject({ origin: 'embedded', owned: true });
       expect(await user.ask('query')).toEqual([{ alive: true }]);
       await user.ask('stop');
@@ -209,7 +210,7 @@ describe('a start', () => {
       return once(child, 'exit').then(([exit]) => exit as number | null);
     };
     expect(await attempt(0)).toBe(0);
-    expect(await attempt(1)).toBe(10); // the directory
+    expect(await attempt(DAEMON)).toBe(10); // the directory
     expect(await attempt(NOBODY)).toBe(20); // the kernel's word: not the user who started it
   });
 });
@@ -242,7 +243,9 @@ describe('binaries', () => {
   test.runIf(asRoot)('are copied from where the server’s user cannot reach them, once', async () => {
     const closed = join(directory, 'closed');
     await mkdir(closed, { mode: 0o700 });
-    const places = { nativeDir: await packageWithoutLinks(closed), cacheDirs: [join(directory, 'cache')] };
+    const bare = await packageWithoutLinks(closed);
+    await chmod(bare, 0o700);
+    const places = { nativeDir: bare, cacheDirs: [join(directory, 'cache')] };
     const first = await start({ places });
     expect(logged).toEqual([expect.stringMatching(/runs from .*cache.* a copy of .*closed.*cannot reach it/)]);
     expect(statSync(closed).mode & 0o777).toBe(0o700);
