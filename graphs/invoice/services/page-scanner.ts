@@ -29,7 +29,10 @@ type Rasters = Record<keyof typeof SCALES, Pdf>;
 export class PageScanner {
   #last: Promise<unknown> = Promise.resolve();
 
-  /** @throws when the signal aborts, also in the middle of a page. */
+  /**
+   * @throws when the signal aborts, once the attempt at hand has ended: a call to a recognizer that has been terminated is a
+   * rejection inside tesseract.js that nobody could catch, so it is never terminated while it works.
+   */
   read(pdf: Uint8Array, signal?: AbortSignal): Promise<ScannedText> {
     const turn = this.#last.then(() => scan(pdf, signal));
     this.#last = turn.catch(() => undefined);
@@ -49,13 +52,13 @@ async function scan(pdf: Uint8Array, signal?: AbortSignal): Promise<ScannedText>
   try {
     // One block of text: a table's rows stay rows, where automatic segmentation would read column by column.
     await recognizer.setParameters({ tessedit_pageseg_mode: PSM.SINGLE_BLOCK, user_defined_dpi: '144' });
-    return await unlessAborted(readPages(recognizer, pdf), signal);
+    return await readPages(recognizer, pdf, signal);
   } finally {
     await recognizer.terminate();
   }
 }
 
-async function readPages(recognizer: Recognizer, pdf: Uint8Array): Promise<ScannedText> {
+async function readPages(recognizer: Recognizer, pdf: Uint8Array, signal?: AbortSignal): Promise<ScannedText> {
   // Copies, since PDF.js takes the buffer away from its owner. Verbosity 0: it would warn on the console.
   const open = (scale: number): Promise<Pdf> =>
     openRaster(Uint8Array.from(pdf), { scale, docInitParams: { verbosity: 0 } });
@@ -64,7 +67,7 @@ async function readPages(recognizer: Recognizer, pdf: Uint8Array): Promise<Scann
     const pages: string[] = [];
     let confidence = 100;
     for (let number = 1; number <= rasters.coarse.length; number += 1) {
-      const page = await readPage(recognizer, rasters, number);
+      const page = await readPage({ recognizer, rasters, number, signal });
       pages.push(page.text);
       confidence = Math.min(confidence, page.confidence);
     }
@@ -74,27 +77,23 @@ async function readPages(recognizer: Recognizer, pdf: Uint8Array): Promise<Scann
   }
 }
 
+interface PageToRead {
+  recognizer: Recognizer;
+  rasters: Rasters;
+  number: number;
+  signal: AbortSignal | undefined;
+}
+
 /** The first attempt that the OCR is sure of, else the best one. A skewed page is straightened. */
-async function readPage(recognizer: Recognizer, rasters: Rasters, number: number) {
+async function readPage({ recognizer, rasters, number, signal }: PageToRead) {
   let best = { text: '', confidence: -1 };
   for (const { raster, quarterTurns } of ATTEMPTS) {
     const image = await rasters[raster].getPage(number);
+    signal?.throwIfAborted();
     const turn = quarterTurns === 0 ? { rotateAuto: true } : { rotateRadians: (quarterTurns * Math.PI) / 2 };
     const { text, confidence } = (await recognizer.recognize(image, turn)).data;
     if (confidence > best.confidence) best = { text, confidence };
     if (best.confidence >= SURE) break;
   }
   return best;
-}
-
-/** Rejects at once when the signal aborts; the work is left to end with the recognizer. */
-async function unlessAborted<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
-  if (!signal) return work;
-  let onAbort = (): void => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
-  });
-  return Promise.race([work, aborted]).finally(() => signal.removeEventListener('abort', onAbort));
 }

@@ -41,14 +41,18 @@ test.each(samples().filter(({ scan }) => !scan))('$name is read from its text, l
   expect(values).toMatchObject({ text_source: 'text_layer', invoice: sample.truth.invoice });
 });
 
-test.each(samples().filter(({ scan }) => scan))('$name is read by OCR, every number right', async ({ name, truth }) => {
-  const { values } = await read(name);
-  expect(values.text_source).toBe('ocr');
-  expect(withoutDescriptions(values.invoice)).toEqual(withoutDescriptions(truth.invoice));
-  for (const [index, line] of truth.invoice.lines.entries()) {
-    expect(misreadLetters(values.invoice.lines[index].description, line.description)).toBeLessThanOrEqual(1);
-  }
-});
+test.each(samples().filter(({ scan }) => scan))(
+  '$name is read by OCR, every number right',
+  { timeout: 120_000 },
+  async ({ name, truth }) => {
+    const { values } = await read(name);
+    expect(values.text_source).toBe('ocr');
+    expect(withoutDescriptions(values.invoice)).toEqual(withoutDescriptions(truth.invoice));
+    for (const [index, line] of truth.invoice.lines.entries()) {
+      expect(misreadLetters(values.invoice.lines[index].description, line.description)).toBeLessThanOrEqual(1);
+    }
+  },
+);
 
 test.each(samples().filter(({ truth }) => truth.adds_up))('$name is booked', async ({ name, truth }) => {
   const { values } = await read(name);

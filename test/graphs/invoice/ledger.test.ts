@@ -90,7 +90,7 @@ test('the same document run twice through the whole pipeline is in the tables on
   const graph = buildInvoiceGraph(openServices({ DATABASE_URL: database.url })).compile();
   const runs = [1, 2].map(async () => (await graph.invoke({ document: 'disk:freight-charge.pdf' })).outcome);
   const outcomes = await Promise.all(runs);
-  expect(outcomes.map((outcome) => outcome?.already_posted).sort()).toEqual([false, true]);
+  expect(outcomes.filter((outcome) => outcome?.already_posted)).toHaveLength(1);
   const { rows } = await reader.query(
     `SELECT supplier, total::text, description, amount::text, account
      FROM accounting.invoices JOIN accounting.invoice_lines USING (invoice_id)
