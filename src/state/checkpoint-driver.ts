@@ -1,0 +1,101 @@
+/** Where a checkpoint stands. `checkpoint_ns` is '' for the graph itself, `node:task` for a subgraph. */
+export interface CheckpointKey {
+  thread_id: string;
+  checkpoint_ns: string;
+  /** A UUID of version 6: later ones sort later as text. */
+  checkpoint_id: string;
+}
+
+/** A checkpoint, sealed. Rows are never changed, except by the same row put again. */
+export interface CheckpointRow extends CheckpointKey {
+  parent_id: string | null;
+  run_id: string | null;
+  body: Uint8Array;
+}
+
+/** What one task wrote after a checkpoint, sealed. */
+export interface WritesRow extends CheckpointKey {
+  task_id: string;
+  task_path: string;
+  run_id: string | null;
+  body: Uint8Array;
+}
+
+/** A value too big for a row, by the id of its content. Ids are unique in a thread; the same content has the same id. */
+export type Values = ReadonlyMap<string, Uint8Array>;
+
+interface Change {
+  /** Values that the row refers to and that are not known to be stored in the thread. */
+  values: Values;
+  /** The ids of all values that the row refers to: what keeps them from being swept. */
+  value_ids: readonly string[];
+  /** The writer's fencing token; absent, the change is not fenced. */
+  token?: number | undefined;
+}
+
+export interface PutCheckpoint extends Change {
+  row: CheckpointRow;
+  /** The checkpoint's metadata as JSON text, for filters only. */
+  search: string;
+}
+
+export interface PutWrites extends Change {
+  row: WritesRow;
+}
+
+/** A checkpoint and the writes after it, in the order in which they were stored. */
+export interface StoredCheckpoint {
+  row: CheckpointRow;
+  writes: WritesRow[];
+}
+
+export interface LoadedCheckpoint extends StoredCheckpoint {
+  /** At least all values that the rows refer to. */
+  values: Values;
+}
+
+export interface CheckpointQuery {
+  thread_id?: string | undefined;
+  checkpoint_ns?: string | undefined;
+  checkpoint_id?: string | undefined;
+  /** Only checkpoints older than this one. */
+  before?: string | undefined;
+  /** What the metadata must contain, in the sense of `@>` of Postgres. */
+  filter?: Record<string, unknown> | undefined;
+}
+
+/**
+ * A store of checkpoints: rows of bytes, and no knowledge of what LangGraph means by them.
+ *
+ * A change is atomic (the row, its values and the check of its token, or nothing), is durable before it is
+ * acknowledged, and may safely be made twice. Changes of one thread become visible in the order in which they were
+ * asked for: a checkpoint is never seen without the writes that led to it. A change with a token is refused with
+ * FencedError unless the thread has a fence and its token is not newer. Keys and filters may hold any text.
+ */
+export interface CheckpointDriver {
+  put(change: PutCheckpoint): Promise<void>;
+  /** Adds to what the checkpoint has; the checkpoint need not exist. */
+  putWrites(change: PutWrites): Promise<void>;
+  /** One checkpoint, or the latest of the namespace. */
+  get(threadId: string, checkpointNs: string, checkpointId?: string): Promise<LoadedCheckpoint | undefined>;
+  /** One page, newest first, of those that come after `after` in that order. */
+  list(query: CheckpointQuery, limit: number, after?: CheckpointKey): Promise<LoadedCheckpoint[]>;
+  /** A checkpoint (or the latest) and its ancestors, child before parent, at most `limit`, without values. */
+  chain(
+    threadId: string,
+    checkpointNs: string,
+    checkpointId: string | undefined,
+    limit: number,
+  ): Promise<StoredCheckpoint[]>;
+  values(threadId: string, ids: readonly string[]): Promise<Values>;
+  /** Raises the thread's fence. @throws FencedError when it stands higher already. */
+  fence(threadId: string, token: number): Promise<void>;
+  /** Removes all of the thread, its fence too: a late change that carries a token finds no fence and is refused. */
+  deleteThread(threadId: string): Promise<void>;
+  /** @throws ConflictError when the target has checkpoints. */
+  copyThread(fromThreadId: string, toThreadId: string): Promise<void>;
+  /** Undoes a run: its checkpoints, its writes after earlier ones, and values that nothing else refers to.
+   * @throws ConflictError when a later run was built on them. */
+  deleteRun(threadId: string, runId: string): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,191 @@
+import type { RunnableConfig } from '@langchain/core/runnables';
+import {
+  type ChannelVersions,
+  type Checkpoint,
+  type CheckpointMetadata,
+  type PendingWrite,
+  WRITES_IDX_MAP,
+} from '@langchain/langgraph-checkpoint';
+import { InvalidInputError } from '../core/errors.ts';
+import { configOf, requiredAddress, writerOf } from './checkpoint-address.ts';
+import type { CheckpointDriver, CheckpointKey, Values } from './checkpoint-driver.ts';
+import { stampedMetadata } from './checkpoint-metadata.ts';
+import type { CheckpointReader } from './checkpoint-reader.ts';
+import type { Codec } from './codec/codec.ts';
+import { serialize } from './codec/serialize.ts';
+import { type Head, headOf, type Heads } from './heads.ts';
+import { checkpointBody, type Slot, slotOf, writesBody } from './packed-values.ts';
+import { Turnstile } from './turnstile.ts';
+
+interface CheckpointWriterOptions {
+  driver: CheckpointDriver;
+  codec: Codec;
+  heads: Heads;
+  reader: CheckpointReader;
+}
+
+/**
+ * From what LangGraph saves to rows. Values are serialised before the first `await`: a node may change them right after.
+ * The operations of a thread reach the driver in the order in which they were called.
+ */
+export class CheckpointWriter {
+  readonly #driver: CheckpointDriver;
+  readonly #codec: Codec;
+  readonly #heads: Heads;
+  readonly #reader: CheckpointReader;
+  readonly #turnstile = new Turnstile();
+
+  constructor({ driver, codec, heads, reader }: CheckpointWriterOptions) {
+    this.#driver = driver;
+    this.#codec = codec;
+    this.#heads = heads;
+    this.#reader = reader;
+  }
+
+  async put(
+    config: RunnableConfig,
+    checkpoint: Checkpoint,
+    metadata: CheckpointMetadata,
+    newVersions: ChannelVersions,
+  ): Promise<RunnableConfig> {
+    const { thread_id, checkpoint_ns, checkpoint_id: parent } = requiredAddress(config);
+    const { channel_values: values, id, ...rest } = checkpoint;
+    const key: CheckpointKey = { thread_id, checkpoint_ns, checkpoint_id: id };
+    const { token, run_id } = writerOf(config);
+    const stamped = serialize(stampedMetadata(config, metadata), 'metadata');
+    const slots = new Map<string, Slot>();
+    for (const channel of Object.keys(checkpoint.channel_versions)) {
+      if (!(channel in newVersions) || !Object.hasOwn(values, channel)) continue;
+      slots.set(channel, slotOf(values[channel], channel));
+    }
+    await this.#turnstile.pass(
+      thread_id,
+      async () => {
+        const base = parent === undefined ? undefined : await this.#head({ ...key, checkpoint_id: parent });
+        if (parent !== undefined) inherit({ slots, base, checkpoint, metadata, newVersions });
+        const body = checkpointBody(rest, stamped, slots);
+        return {
+          row: {
+            ...key,
+            parent_id: parent ?? null,
+            run_id,
+            body: await this.#codec.encode(body, { thread_id, checkpoint_ns, kind: 'checkpoint', id }),
+          },
+          values: await this.#unstored(key, slots.values(), base),
+          value_ids: idsOf(slots.values()),
+          search: stamped,
+          token,
+        };
+      },
+      async (change) => {
+        const head: Head = { checkpoint_id: id, channel_versions: rest.channel_versions, slots, stored: new Set() };
+        this.#heads.set(key, head);
+        await this.#acknowledged(thread_id, this.#driver.put(change));
+        settle(slots.values(), head);
+      },
+    );
+    return configOf(key);
+  }
+
+  async putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath: string): Promise<void> {
+    const { thread_id, checkpoint_ns, checkpoint_id } = requiredAddress(config);
+    if (checkpoint_id === undefined) {
+      throw new InvalidInputError('Writes belong to a checkpoint: pass { configurable: { checkpoint_id } }');
+    }
+    const key: CheckpointKey = { thread_id, checkpoint_ns, checkpoint_id };
+    const { token, run_id } = writerOf(config);
+    const packed = writes.map(([channel, value], index) => ({
+      idx: WRITES_IDX_MAP[channel] ?? index,
+      channel,
+      slot: slotOf(value, channel),
+    }));
+    const slots = packed.map(({ slot }) => slot);
+    await this.#turnstile.pass(
+      thread_id,
+      async () => {
+        const context = { thread_id, checkpoint_ns, kind: 'writes', id: checkpoint_id, task_id: taskId } as const;
+        const body = await this.#codec.encode(writesBody(packed), context);
+        return {
+          row: { ...key, task_id: taskId, task_path: taskPath, run_id, body },
+          values: await this.#unstored(key, slots, this.#heads.get(thread_id, checkpoint_ns, checkpoint_id)),
+          value_ids: idsOf(slots),
+          token,
+        };
+      },
+      async (change) => {
+        await this.#acknowledged(thread_id, this.#driver.putWrites(change));
+        settle(slots, this.#heads.get(thread_id, checkpoint_ns, checkpoint_id));
+      },
+    );
+  }
+
+  async #head(key: CheckpointKey): Promise<Head | undefined> {
+    const { thread_id, checkpoint_ns, checkpoint_id } = key;
+    const known = this.#heads.get(thread_id, checkpoint_ns, checkpoint_id);
+    if (known !== undefined) return known;
+    const [stored] = await this.#driver.chain(thread_id, checkpoint_ns, checkpoint_id, 1);
+    return stored && headOf(checkpoint_id, await this.#reader.body(stored.row));
+  }
+
+  /** The big values that have to be sent: those not known to be there. */
+  async #unstored(
+    { thread_id, checkpoint_ns }: CheckpointKey,
+    slots: Iterable<Slot>,
+    head: Head | undefined,
+  ): Promise<Values> {
+    const values = new Map<string, Uint8Array>();
+    for (const { id, text } of slots) {
+      if (id === undefined || text === undefined || head?.stored.has(id) || values.has(id)) continue;
+      values.set(id, await this.#codec.encode(text, { thread_id, checkpoint_ns, kind: 'value', id }));
+    }
+    return values;
+  }
+
+  /** After a failed write nothing that is known of the thread holds for certain. */
+  async #acknowledged(threadId: string, write: Promise<void>): Promise<void> {
+    try {
+      await write;
+    } catch (error) {
+      this.#heads.forget(threadId);
+      throw error;
+    }
+  }
+}
+
+interface Inheritance {
+  slots: Map<string, Slot>;
+  base: Head | undefined;
+  checkpoint: Checkpoint;
+  metadata: CheckpointMetadata;
+  newVersions: ChannelVersions;
+}
+
+/** Gives a checkpoint the values that it shares with its parent, as they are stored there. */
+function inherit({ slots, base, checkpoint, metadata, newVersions }: Inheritance): void {
+  for (const [channel, version] of Object.entries(checkpoint.channel_versions)) {
+    if (channel in newVersions) continue;
+    if (base?.channel_versions[channel] === version) {
+      const slot = base.slots.get(channel);
+      if (slot !== undefined) slots.set(channel, slot);
+    } else if (
+      (base === undefined || metadata.source === 'fork') &&
+      Object.hasOwn(checkpoint.channel_values, channel)
+    ) {
+      // A copy of a checkpoint is put beside it, under its parent, and says that nothing is new.
+      slots.set(channel, slotOf(checkpoint.channel_values[channel], channel));
+    }
+  }
+}
+
+function idsOf(slots: Iterable<Slot>): string[] {
+  return [...new Set([...slots].flatMap(({ id }) => id ?? []))];
+}
+
+/** A big value that is stored need not be kept in memory, nor sent again. */
+function settle(slots: Iterable<Slot>, head: Head | undefined): void {
+  for (const slot of slots) {
+    if (slot.id === undefined) continue;
+    head?.stored.add(slot.id);
+    slot.text = undefined;
+  }
+}

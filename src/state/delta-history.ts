@@ -1,0 +1,107 @@
+import type { CheckpointPendingWrite, DeltaChannelHistory } from '@langchain/langgraph-checkpoint';
+import type { Address } from './checkpoint-address.ts';
+import type { CheckpointDriver, StoredCheckpoint } from './checkpoint-driver.ts';
+import type { CheckpointReader } from './checkpoint-reader.ts';
+import { revive } from './codec/revive.ts';
+import type { CheckpointBody } from './packed-values.ts';
+import { pendingWrites, type TaskWrite } from './pending-writes.ts';
+
+const FIRST_PAGE = 64;
+const MAX_PAGE = 2048;
+
+/**
+ * For each channel the writes on the path to a checkpoint, oldest first, back to the nearest ancestor that stores its
+ * value (the seed). Walks the parent chain page by page, pages growing, so a chain of thousands takes a few queries.
+ */
+export async function deltaHistory(
+  driver: CheckpointDriver,
+  reader: CheckpointReader,
+  { thread_id, checkpoint_ns, checkpoint_id }: Address,
+  channels: string[],
+): Promise<Record<string, DeltaChannelHistory>> {
+  const walk = new DeltaWalk(driver, reader, channels);
+  let next = checkpoint_id;
+  for (let size = FIRST_PAGE; walk.open.size > 0; size = Math.min(size * 4, MAX_PAGE)) {
+    const page = await driver.chain(thread_id, checkpoint_ns, next, size);
+    // The target's own writes belong to the step after it.
+    await walk.take(size === FIRST_PAGE ? page.slice(1) : page);
+    next = page.at(-1)?.row.parent_id ?? undefined;
+    if (next === undefined || page.length < size) break;
+  }
+  return walk.result();
+}
+
+/** What one ancestor has for the channels that are still without a seed. */
+interface Ancestor {
+  stored: StoredCheckpoint;
+  body: CheckpointBody;
+  writes: TaskWrite[];
+  /** The channels whose value is stored here. */
+  seeded: string[];
+}
+
+class DeltaWalk {
+  /** The channels whose seed was not met yet. */
+  readonly open: Set<string>;
+  readonly #driver: CheckpointDriver;
+  readonly #reader: CheckpointReader;
+  readonly #seeds = new Map<string, unknown>();
+  readonly #newestFirst: Map<string, CheckpointPendingWrite[]>;
+
+  constructor(driver: CheckpointDriver, reader: CheckpointReader, channels: string[]) {
+    this.#driver = driver;
+    this.#reader = reader;
+    this.open = new Set(channels);
+    this.#newestFirst = new Map(channels.map((channel) => [channel, []]));
+  }
+
+  /** Goes on with ancestors, the youngest first. */
+  async take(page: StoredCheckpoint[]): Promise<void> {
+    const path = await this.#path(page);
+    const ids = new Set(
+      path.flatMap(({ body, writes, seeded }) => [
+        ...writes.flatMap(({ id }) => id ?? []),
+        ...seeded.flatMap((channel) => refOf(body, channel) ?? []),
+      ]),
+    );
+    const threadId = page[0]?.row.thread_id ?? '';
+    const values = ids.size > 0 ? await this.#driver.values(threadId, [...ids]) : new Map<string, Uint8Array>();
+    for (const { stored, body, writes, seeded } of path) {
+      for (const write of pendingWrites(await this.#reader.load(stored.row, writes, values)).toReversed()) {
+        this.#newestFirst.get(write[1])?.push(write);
+      }
+      for (const channel of seeded) {
+        const id = refOf(body, channel);
+        const seed = id === undefined ? revive(body.values[channel]) : await this.#reader.value(stored.row, values, id);
+        this.#seeds.set(channel, seed);
+      }
+    }
+  }
+
+  /** The part of a page that has something for the open channels. */
+  async #path(page: StoredCheckpoint[]): Promise<Ancestor[]> {
+    const path: Ancestor[] = [];
+    for (const stored of page) {
+      if (this.open.size === 0) break;
+      const body = JSON.parse(await this.#reader.body(stored.row)) as CheckpointBody;
+      const writes = (await this.#reader.standingWrites(stored)).filter(({ channel }) => this.open.has(channel));
+      const seeded = [...this.open].filter((channel) => Object.hasOwn(body.values, channel) || refOf(body, channel));
+      for (const channel of seeded) this.open.delete(channel);
+      path.push({ stored, body, writes, seeded });
+    }
+    return path;
+  }
+
+  result(): Record<string, DeltaChannelHistory> {
+    return Object.fromEntries(
+      [...this.#newestFirst].map(([channel, newestFirst]) => {
+        const writes = newestFirst.toReversed();
+        return [channel, this.#seeds.has(channel) ? { writes, seed: this.#seeds.get(channel) } : { writes }];
+      }),
+    );
+  }
+}
+
+function refOf({ refs }: CheckpointBody, channel: string): string | undefined {
+  return Object.hasOwn(refs, channel) ? refs[channel] : undefined;
+}

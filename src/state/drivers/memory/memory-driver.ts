@@ -1,0 +1,191 @@
+import { setImmediate } from 'node:timers/promises';
+import { ConflictError, FencedError } from '../../../core/errors.ts';
+import type {
+  CheckpointDriver,
+  CheckpointKey,
+  CheckpointQuery,
+  CheckpointRow,
+  LoadedCheckpoint,
+  PutCheckpoint,
+  PutWrites,
+  StoredCheckpoint,
+  Values,
+  WritesRow,
+} from '../../checkpoint-driver.ts';
+import { contains } from '../metadata-filter.ts';
+
+interface Entry {
+  row: CheckpointRow;
+  search: unknown;
+  value_ids: readonly string[];
+}
+
+interface ThreadRows {
+  checkpoints: Map<string, Entry>;
+  /** By the place of the checkpoint. */
+  writes: Map<string, { row: WritesRow; value_ids: readonly string[] }[]>;
+  values: Map<string, Uint8Array>;
+}
+
+/** Checkpoints of this process, gone with it. For tests and for what need not survive. */
+export class MemoryDriver implements CheckpointDriver {
+  readonly #threads = new Map<string, ThreadRows>();
+  readonly #fences = new Map<string, number>();
+
+  async put({ row, search, value_ids, values, token }: PutCheckpoint): Promise<void> {
+    const thread = this.#writable(row.thread_id, token);
+    for (const [id, bytes] of values) thread.values.set(id, bytes);
+    thread.checkpoints.set(placeOf(row), { row, search: JSON.parse(search), value_ids });
+    // Otherwise a graph of synchronous nodes would starve timers and sockets.
+    await setImmediate();
+  }
+
+  async putWrites({ row, value_ids, values, token }: PutWrites): Promise<void> {
+    const thread = this.#writable(row.thread_id, token);
+    for (const [id, bytes] of values) thread.values.set(id, bytes);
+    const place = placeOf(row);
+    thread.writes.set(place, [...(thread.writes.get(place) ?? []), { row, value_ids }]);
+  }
+
+  async get(threadId: string, checkpointNs: string, checkpointId?: string): Promise<LoadedCheckpoint | undefined> {
+    const thread = this.#threads.get(threadId);
+    let found: CheckpointRow | undefined;
+    for (const { row } of thread?.checkpoints.values() ?? []) {
+      if (row.checkpoint_ns !== checkpointNs || (checkpointId !== undefined && row.checkpoint_id !== checkpointId))
+        continue;
+      if (found === undefined || row.checkpoint_id > found.checkpoint_id) found = row;
+    }
+    return found && this.#loaded(found);
+  }
+
+  async list(query: CheckpointQuery, limit: number, after?: CheckpointKey): Promise<LoadedCheckpoint[]> {
+    const threads = query.thread_id === undefined ? this.#threads.values() : [this.#threads.get(query.thread_id)];
+    return [...threads]
+      .flatMap((thread) => Array.from(thread?.checkpoints.values() ?? []))
+      .filter(({ row, search }) => matches(query, row, search) && (after === undefined || newestFirst(after, row) < 0))
+      .sort((a, b) => newestFirst(a.row, b.row))
+      .slice(0, limit)
+      .map(({ row }) => this.#loaded(row));
+  }
+
+  async chain(
+    threadId: string,
+    ns: string,
+    checkpointId: string | undefined,
+    limit: number,
+  ): Promise<StoredCheckpoint[]> {
+    const path: StoredCheckpoint[] = [];
+    let row = (await this.get(threadId, ns, checkpointId))?.row;
+    while (row !== undefined && path.length < limit) {
+      path.push(this.#stored(row));
+      const parent: CheckpointKey = { ...row, checkpoint_id: row.parent_id ?? '' };
+      row = this.#threads.get(threadId)?.checkpoints.get(placeOf(parent))?.row;
+    }
+    return path;
+  }
+
+  async values(threadId: string): Promise<Values> {
+    return this.#threads.get(threadId)?.values ?? new Map<string, Uint8Array>();
+  }
+
+  async fence(threadId: string, token: number): Promise<void> {
+    if ((this.#fences.get(threadId) ?? token) > token) throw new FencedError(threadId);
+    this.#fences.set(threadId, token);
+  }
+
+  async deleteThread(threadId: string): Promise<void> {
+    this.#threads.delete(threadId);
+    this.#fences.delete(threadId);
+  }
+
+  async copyThread(fromThreadId: string, toThreadId: string): Promise<void> {
+    if (this.#threads.has(toThreadId))
+      throw new ConflictError(`Thread ${toThreadId} has checkpoints: copy to a new thread`);
+    const from = this.#threads.get(fromThreadId);
+    if (from === undefined) return;
+    const moved = <T extends { row: CheckpointKey }>(entry: T): T => ({
+      ...entry,
+      row: { ...entry.row, thread_id: toThreadId },
+    });
+    this.#threads.set(toThreadId, {
+      checkpoints: new Map([...from.checkpoints].map(([place, entry]) => [place, moved(entry)])),
+      writes: new Map([...from.writes].map(([place, rows]) => [place, rows.map(moved)])),
+      values: new Map(from.values),
+    });
+  }
+
+  async deleteRun(threadId: string, runId: string): Promise<void> {
+    const thread = this.#threads.get(threadId);
+    if (thread === undefined) return;
+    const ofRun = new Set(
+      [...thread.checkpoints].filter(([, { row }]) => row.run_id === runId).map(([place]) => place),
+    );
+    for (const { row } of thread.checkpoints.values()) {
+      const parent = placeOf({ ...row, checkpoint_id: row.parent_id ?? '' });
+      if (row.run_id !== runId && ofRun.has(parent)) {
+        throw new ConflictError(`Run ${runId} cannot be undone: the checkpoint ${row.checkpoint_id} was built on it`);
+      }
+    }
+    for (const place of ofRun) thread.checkpoints.delete(place);
+    for (const [place, rows] of thread.writes) {
+      const kept = ofRun.has(place) ? [] : rows.filter(({ row }) => row.run_id !== runId);
+      if (kept.length > 0) thread.writes.set(place, kept);
+      else thread.writes.delete(place);
+    }
+    const used = new Set(
+      [...thread.checkpoints.values(), ...[...thread.writes.values()].flat()].flatMap(({ value_ids }) => value_ids),
+    );
+    for (const id of thread.values.keys()) if (!used.has(id)) thread.values.delete(id);
+    if (thread.checkpoints.size === 0) this.#threads.delete(threadId);
+  }
+
+  async close(): Promise<void> {
+    this.#threads.clear();
+    this.#fences.clear();
+  }
+
+  #writable(threadId: string, token: number | undefined): ThreadRows {
+    const fence = this.#fences.get(threadId);
+    if (token !== undefined && (fence === undefined || fence > token)) throw new FencedError(threadId);
+    const known = this.#threads.get(threadId);
+    if (known !== undefined) return known;
+    const thread: ThreadRows = { checkpoints: new Map(), writes: new Map(), values: new Map() };
+    this.#threads.set(threadId, thread);
+    return thread;
+  }
+
+  #loaded(row: CheckpointRow): LoadedCheckpoint {
+    return { ...this.#stored(row), values: this.#threads.get(row.thread_id)?.values ?? new Map<string, Uint8Array>() };
+  }
+
+  #stored(row: CheckpointRow): StoredCheckpoint {
+    const writes = this.#threads.get(row.thread_id)?.writes.get(placeOf(row)) ?? [];
+    return { row, writes: writes.map((write) => write.row) };
+  }
+}
+
+/** The key of a checkpoint within its thread. */
+function placeOf({ checkpoint_ns, checkpoint_id }: CheckpointKey): string {
+  return `${checkpoint_id}\0${checkpoint_ns}`;
+}
+
+function matches(query: CheckpointQuery, row: CheckpointRow, search: unknown): boolean {
+  return (
+    (query.checkpoint_ns === undefined || query.checkpoint_ns === row.checkpoint_ns) &&
+    (query.checkpoint_id === undefined || query.checkpoint_id === row.checkpoint_id) &&
+    (query.before === undefined || row.checkpoint_id < query.before) &&
+    (query.filter === undefined || contains(search, query.filter))
+  );
+}
+
+function newestFirst(a: CheckpointKey, b: CheckpointKey): number {
+  return (
+    compare(b.checkpoint_id, a.checkpoint_id) ||
+    compare(b.thread_id, a.thread_id) ||
+    compare(b.checkpoint_ns, a.checkpoint_ns)
+  );
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
+}

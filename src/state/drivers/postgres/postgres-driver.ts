@@ -1,0 +1,236 @@
+import { Pool, type PoolClient } from 'pg';
+import type { Logger } from 'pino';
+import { ConflictError, FencedError } from '../../../core/errors.ts';
+import type {
+  CheckpointDriver,
+  CheckpointKey,
+  CheckpointQuery,
+  LoadedCheckpoint,
+  PutCheckpoint,
+  PutWrites,
+  StoredCheckpoint,
+  Values,
+} from '../../checkpoint-driver.ts';
+import { outlivingConnections } from './connection-loss.ts';
+import { GroupCommit } from './group-commit.ts';
+import { whereClause } from './list-statement.ts';
+import { migrate } from './migrate.ts';
+import { checkpointsOf, readRows, storedOf } from './stored-rows.ts';
+import { toKey } from './text-key.ts';
+
+interface PostgresDriverOptions {
+  url: string;
+  log: Logger;
+  /** To share connections with the rest of the process. The driver then never closes it. */
+  pool?: Pool | undefined;
+}
+
+/** Two commits on their way, and readers beside them. */
+const MAX_CONNECTIONS = 8;
+
+/** Checkpoints in schema `baton_state` of a Postgres. */
+export class PostgresDriver implements CheckpointDriver {
+  readonly #pool: Pool;
+  readonly #owned: boolean;
+  readonly #changes: GroupCommit;
+
+  private constructor(pool: Pool, owned: boolean) {
+    this.#pool = pool;
+    this.#owned = owned;
+    this.#changes = new GroupCommit(pool);
+  }
+
+  /** Connects and brings the schema up to date. */
+  static async open({ url, log, pool }: PostgresDriverOptions): Promise<PostgresDriver> {
+    const used = pool ?? ownPool(url, log);
+    try {
+      await migrate(used);
+    } catch (error) {
+      if (pool === undefined) await used.end();
+      throw error;
+    }
+    return new PostgresDriver(used, pool === undefined);
+  }
+
+  put(put: PutCheckpoint): Promise<void> {
+    return this.#changes.make({ put });
+  }
+
+  putWrites(putWrites: PutWrites): Promise<void> {
+    return this.#changes.make({ putWrites });
+  }
+
+  async get(threadId: string, checkpointNs: string, checkpointId?: string): Promise<LoadedCheckpoint | undefined> {
+    const query = { thread_id: threadId, checkpoint_ns: checkpointNs, checkpoint_id: checkpointId };
+    return (await this.list(query, 1))[0];
+  }
+
+  async list(query: CheckpointQuery, limit: number, after?: CheckpointKey): Promise<LoadedCheckpoint[]> {
+    const { shape, text: where, values } = whereClause(query, after);
+    const text = `with hit as (
+      select *, row_number() over () as at from (
+        select * from baton_state.checkpoints ${where}
+        order by checkpoint_id desc, thread_id desc, checkpoint_ns desc limit $${values.length + 1}
+      ) page
+    ) ${storedOf(true)}`;
+    return checkpointsOf(await readRows(this.#pool, `baton_state_list_${shape}`, text, [...values, limit]));
+  }
+
+  async chain(
+    threadId: string,
+    ns: string,
+    checkpointId: string | undefined,
+    limit: number,
+  ): Promise<StoredCheckpoint[]> {
+    const {
+      shape,
+      text: where,
+      values,
+    } = whereClause({ thread_id: threadId, checkpoint_ns: ns, checkpoint_id: checkpointId }, undefined);
+    const text = `with recursive path as (
+      (select thread_id, checkpoint_ns, checkpoint_id, parent_id, 1::int8 as at
+        from baton_state.checkpoints ${where} order by checkpoint_id desc limit 1)
+      union all
+      select path.thread_id, path.checkpoint_ns, parent.checkpoint_id, parent.parent_id, at + 1
+      from path join baton_state.checkpoints parent
+        on parent.thread_id = path.thread_id and parent.checkpoint_ns = path.checkpoint_ns
+        and parent.checkpoint_id = path.parent_id
+      where at < $${values.length + 1}
+    ),
+    hit as (
+      select stored.*, path.at from path join baton_state.checkpoints stored using (thread_id, checkpoint_ns, checkpoint_id)
+    ) ${storedOf(false)}`;
+    return checkpointsOf(await readRows(this.#pool, `baton_state_chain_${shape}`, text, [...values, limit]));
+  }
+
+  async values(threadId: string, ids: readonly string[]): Promise<Values> {
+    const text = `select 'v' as kind, thread_id, '' as checkpoint_ns, id, body
+      from baton_state.values where thread_id = $1 and id = any($2::text[])`;
+    const rows = await readRows(this.#pool, 'baton_state_values', text, [toKey(threadId), ids]);
+    return new Map(rows.map(({ id, body }) => [id, body]));
+  }
+
+  async fence(threadId: string, token: number): Promise<void> {
+    const { rows } = await outlivingConnections(() =>
+      this.#pool.query<{ newer: boolean }>({
+        name: 'baton_state_fence',
+        text: `insert into baton_state.fences as fence (thread_id, token) values ($1, $2)
+          on conflict (thread_id) do update set token = greatest(fence.token, excluded.token)
+          returning token > $2 as newer`,
+        values: [toKey(threadId), token],
+      }),
+    );
+    if (rows[0]?.newer === true) throw new FencedError(threadId);
+  }
+
+  async deleteThread(threadId: string): Promise<void> {
+    await this.#transaction(async (client) => {
+      const thread = [toKey(threadId)];
+      // The fence first: this waits for the fenced writes on their way, so that what follows sees their rows.
+      await client.query('delete from baton_state.fences where thread_id = $1', thread);
+      await client.query(
+        `with checkpoint as (delete from baton_state.checkpoints where thread_id = $1),
+          writes as (delete from baton_state.writes where thread_id = $1)
+        delete from baton_state.values where thread_id = $1`,
+        thread,
+      );
+    });
+  }
+
+  async copyThread(fromThreadId: string, toThreadId: string): Promise<void> {
+    await this.#transaction(async (client) => {
+      const threads = [toKey(fromThreadId), toKey(toThreadId)];
+      const taken = await client.query('select from baton_state.checkpoints where thread_id = $1 limit 1', [
+        threads[1],
+      ]);
+      if (taken.rowCount !== 0) throw new ConflictError(`Thread ${toThreadId} has checkpoints: copy to a new thread`);
+      await client.query(
+        `with value as (
+          insert into baton_state.values (thread_id, id, body)
+          select $2, id, body from baton_state.values where thread_id = $1 on conflict do nothing
+        ),
+        writes as (
+          insert into baton_state.writes (thread_id, checkpoint_ns, checkpoint_id, seq, task_id, task_path, run_id, value_ids, body)
+          select $2, checkpoint_ns, checkpoint_id, seq, task_id, task_path, run_id, value_ids, body
+          from baton_state.writes where thread_id = $1
+        )
+        insert into baton_state.checkpoints
+          (thread_id, checkpoint_ns, checkpoint_id, parent_id, run_id, seq, metadata, value_ids, body, parent_writes)
+        select $2, checkpoint_ns, checkpoint_id, parent_id, run_id, seq, metadata, value_ids, body, parent_writes
+        from baton_state.checkpoints where thread_id = $1`,
+        threads,
+      );
+    });
+  }
+
+  async deleteRun(threadId: string, runId: string): Promise<void> {
+    await this.#transaction(async (client) => {
+      const run = [toKey(threadId), toKey(runId)];
+      // Waits for fenced writes on their way and makes later ones wait.
+      await client.query('select from baton_state.fences where thread_id = $1 for update', [run[0]]);
+      const later = await client.query<{ checkpoint_id: string }>(
+        `select child.checkpoint_id from baton_state.checkpoints child join baton_state.checkpoints parent
+          on parent.thread_id = child.thread_id and parent.checkpoint_ns = child.checkpoint_ns
+          and parent.checkpoint_id = child.parent_id
+        where child.thread_id = $1 and parent.run_id = $2 and child.run_id is distinct from $2 limit 1`,
+        run,
+      );
+      if (later.rows[0] !== undefined) {
+        const { checkpoint_id } = later.rows[0];
+        throw new ConflictError(`Run ${runId} cannot be undone: the checkpoint ${checkpoint_id} was built on it`);
+      }
+      await client.query(
+        `with gone as (
+          delete from baton_state.checkpoints where thread_id = $1 and run_id = $2 returning checkpoint_ns, checkpoint_id
+        )
+        delete from baton_state.writes
+        where thread_id = $1 and (run_id = $2 or (checkpoint_ns, checkpoint_id) in (select * from gone))`,
+        run,
+      );
+      await client.query(
+        `delete from baton_state.values where thread_id = $1 and id not in (
+          select unnest(value_ids) from baton_state.checkpoints where thread_id = $1
+          union
+          select unnest(value_ids) from baton_state.writes where thread_id = $1
+        )`,
+        [run[0]],
+      );
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#owned) await this.#pool.end();
+  }
+
+  async #transaction(work: (client: PoolClient) => Promise<void>): Promise<void> {
+    await outlivingConnections(async () => {
+      const client = await this.#pool.connect();
+      let failure: Error | undefined;
+      try {
+        await client.query('begin');
+        await work(client);
+        await client.query('commit');
+      } catch (error) {
+        failure = error as Error;
+        throw error;
+      } finally {
+        client.release(failure); // a failed one is closed, which rolls back
+      }
+    });
+  }
+}
+
+function ownPool(url: string, log: Logger): Pool {
+  const pool = new Pool({
+    connectionString: url,
+    application_name: 'baton state',
+    max: MAX_CONNECTIONS,
+    keepAlive: true,
+    connectionTimeoutMillis: 10_000,
+    statement_timeout: 60_000,
+    idle_in_transaction_session_timeout: 60_000,
+  });
+  // Without a listener a killed idle backend would end the process.
+  pool.on('error', (error) => log.warn({ err: error }, 'an idle connection to the state store was lost'));
+  return pool;
+}

@@ -1,0 +1,144 @@
+import type { RunnableConfig } from '@langchain/core/runnables';
+import {
+  BaseCheckpointSaver,
+  type ChannelVersions,
+  type Checkpoint,
+  type CheckpointListOptions,
+  type CheckpointMetadata,
+  type CheckpointTuple,
+  type DeltaChannelHistory,
+  type PendingWrite,
+} from '@langchain/langgraph-checkpoint';
+import { nextVersion } from './channel-versions.ts';
+import { addressOf, requiredAddress } from './checkpoint-address.ts';
+import type { CheckpointDriver } from './checkpoint-driver.ts';
+import { CheckpointReader } from './checkpoint-reader.ts';
+import { CheckpointWriter } from './checkpoint-writer.ts';
+import { type Codec, plainCodec } from './codec/codec.ts';
+import { deltaHistory } from './delta-history.ts';
+import { Heads } from './heads.ts';
+
+export interface DurableSaverOptions {
+  driver: CheckpointDriver;
+  codec?: Codec;
+}
+
+/** Where a thread stands, without its values. */
+export interface LatestCheckpoint {
+  checkpoint_id: string;
+  run_id: string | null;
+  /** How many writes stand after it: of finished tasks of a half-done step, of questions, of answers. */
+  pending_writes: number;
+  /** The runs that wrote it or after it. One that is in here has begun: its input or its command is stored. */
+  touched_by: string[];
+}
+
+/**
+ * The saver that a graph runs on: all that LangGraph means by a checkpoint, over a driver that stores rows of bytes.
+ *
+ * In `config.configurable` it reads `thread_id`, `checkpoint_ns`, `checkpoint_id`, `run_id` and `baton_fencing_token`. With a
+ * token a write is refused with FencedError unless `fence` was called for the thread, and for no newer token. What cannot
+ * be stored throws UnstorableValueError and leaves other writes alone.
+ */
+export class DurableSaver extends BaseCheckpointSaver {
+  readonly #driver: CheckpointDriver;
+  readonly #reader: CheckpointReader;
+  readonly #writer: CheckpointWriter;
+  readonly #heads = new Heads();
+
+  constructor({ driver, codec = plainCodec }: DurableSaverOptions) {
+    super();
+    this.#driver = driver;
+    this.#reader = new CheckpointReader(driver, codec);
+    this.#writer = new CheckpointWriter({ driver, codec, heads: this.#heads, reader: this.#reader });
+  }
+
+  override getNextVersion(current: number | undefined): number {
+    return nextVersion(current);
+  }
+
+  override async getTuple(config: RunnableConfig): Promise<CheckpointTuple | undefined> {
+    const address = addressOf(config);
+    if (address === undefined) return undefined;
+    const loaded = await this.#driver.get(address.thread_id, address.checkpoint_ns, address.checkpoint_id);
+    if (loaded === undefined) return undefined;
+    const body = await this.#reader.body(loaded.row);
+    this.#heads.remember(loaded.row, body);
+    return this.#reader.tuple(loaded, body);
+  }
+
+  /** Newest first, read page by page as the caller asks for more. */
+  override async *list(config: RunnableConfig, options: CheckpointListOptions = {}): AsyncGenerator<CheckpointTuple> {
+    yield* this.#reader.list(config, options);
+  }
+
+  override put(
+    config: RunnableConfig,
+    checkpoint: Checkpoint,
+    metadata: CheckpointMetadata,
+    newVersions: ChannelVersions,
+  ): Promise<RunnableConfig> {
+    return this.#writer.put(config, checkpoint, metadata, newVersions);
+  }
+
+  override putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath = ''): Promise<void> {
+    return this.#writer.putWrites(config, writes, taskId, taskPath);
+  }
+
+  override async getDeltaChannelHistory(options: {
+    config: RunnableConfig;
+    channels: string[];
+  }): Promise<Record<string, DeltaChannelHistory>> {
+    if (options.channels.length === 0) return {};
+    return deltaHistory(this.#driver, this.#reader, requiredAddress(options.config), options.channels);
+  }
+
+  /**
+   * Gives the thread to the holder of `token`: from now on writes with an older one are refused, and those that are on
+   * their way are done or refused when this returns.
+   * @throws FencedError when a newer token was here before.
+   */
+  async fence(threadId: string, token: number): Promise<void> {
+    await this.#driver.fence(threadId, token);
+  }
+
+  /** The latest checkpoint of the graph itself, or undefined for a thread that has none. */
+  async latest(threadId: string): Promise<LatestCheckpoint | undefined> {
+    const [stored] = await this.#driver.chain(threadId, '', undefined, 1);
+    if (stored === undefined) return undefined;
+    const { row, writes } = stored;
+    const runs = [row, ...writes].map(({ run_id }) => run_id).filter((id) => id !== null);
+    return {
+      checkpoint_id: row.checkpoint_id,
+      run_id: row.run_id,
+      pending_writes: (await this.#reader.standingWrites(stored)).length,
+      touched_by: [...new Set(runs)],
+    };
+  }
+
+  /** Removes all that is stored of a thread. A worker that still runs on it is refused from then on, if it is fenced. */
+  override async deleteThread(threadId: string): Promise<void> {
+    this.#heads.forget(threadId);
+    await this.#driver.deleteThread(threadId);
+    this.#heads.forget(threadId);
+  }
+
+  /** Copies the whole history of a thread, byte for byte. @throws ConflictError when the target has checkpoints. */
+  async copyThread(fromThreadId: string, toThreadId: string): Promise<void> {
+    await this.#driver.copyThread(fromThreadId, toThreadId);
+  }
+
+  /**
+   * Rolls a run back: the thread is as it was before it, answers and half-done steps included. Only for a run that no longer writes.
+   * @throws ConflictError when a later run was built on it.
+   */
+  async deleteRun(threadId: string, runId: string): Promise<void> {
+    this.#heads.forget(threadId);
+    await this.#driver.deleteRun(threadId, runId);
+    this.#heads.forget(threadId);
+  }
+
+  async close(): Promise<void> {
+    await this.#driver.close();
+  }
+}

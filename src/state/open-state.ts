@@ -1,0 +1,38 @@
+import type { Pool } from 'pg';
+import type { Logger } from 'pino';
+import { InvalidInputError } from '../core/errors.ts';
+import type { CheckpointDriver } from './checkpoint-driver.ts';
+import { DurableSaver } from './durable-saver.ts';
+
+export interface OpenStateOptions {
+  /** `memory:` or `postgres://…` */
+  url: string;
+  log: Logger;
+  /** Connections to share, when the state lives in the database that the process uses anyway. */
+  pool?: Pool;
+}
+
+/** Opens the state store that a URL names, brought up to date, and the saver over it. */
+export async function openState(options: OpenStateOptions): Promise<DurableSaver> {
+  return new DurableSaver({ driver: await openDriver(options) });
+}
+
+/** Each driver is loaded only when it is used. */
+async function openDriver(options: OpenStateOptions): Promise<CheckpointDriver> {
+  const scheme = options.url.slice(0, options.url.indexOf(':'));
+  switch (scheme) {
+    case 'memory': {
+      const { MemoryDriver } = await import('./drivers/memory/memory-driver.ts');
+      return new MemoryDriver();
+    }
+    case 'postgres':
+    case 'postgresql': {
+      const { PostgresDriver } = await import('./drivers/postgres/postgres-driver.ts');
+      return PostgresDriver.open(options);
+    }
+    default:
+      throw new InvalidInputError(
+        `STATE_URL begins with "${scheme}:", which no driver takes: use memory: or postgres://`,
+      );
+  }
+}

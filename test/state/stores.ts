@@ -1,0 +1,30 @@
+import { pino } from 'pino';
+import type { DurableSaver } from '../../src/state/durable-saver.ts';
+import { openState } from '../../src/state/open-state.ts';
+import { testDatabase } from '../postgres.ts';
+
+export const log = pino({ level: 'silent' });
+
+/** A state store of a test, with a way to be rid of it. */
+export interface TestStore {
+  saver: DurableSaver;
+  url: string;
+  close(): Promise<void>;
+}
+
+/** Every driver that exists: what is tested on one is tested on all. */
+export const STORES: Record<string, () => Promise<TestStore>> = {
+  memory: async () => {
+    const saver = await openState({ url: 'memory:', log });
+    return { saver, url: 'memory:', close: () => saver.close() };
+  },
+  postgres: async () => {
+    const database = await testDatabase();
+    const saver = await openState({ url: database.url, log });
+    const close = async (): Promise<void> => {
+      await saver.close();
+      await database.drop();
+    };
+    return { saver, url: database.url, close };
+  },
+};
