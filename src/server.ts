@@ -69,6 +69,11 @@ export class BatonServer {
     };
   }
 
+  /** With its secrets: for graphs that keep tables of their own beside ours. */
+  get databaseUrl(): string {
+    return this.#parts.database.url;
+  }
+
   /** The address under which the API answers; null while it does not listen. */
   get url(): string | null {
     const address = this.#http?.address() as AddressInfo | null | undefined;
