@@ -1,0 +1,77 @@
+import { createServer, type AddressInfo } from 'node:net';
+import { afterEach, describe, expect, test } from 'vitest';
+import { TestProject } from './project.ts';
+
+let project = new TestProject();
+afterEach(async () => {
+  await project.remove();
+  project = new TestProject();
+});
+
+const LANGGRAPH_JSON = { 'langgraph.json': '{"graphs":{"agent":"./agent.ts:graph"}}' };
+
+describe('baton', () => {
+  test.each([['--help'], ['help'], ['dev', '--help']])('%s %s names every command and option', async (...args) => {
+    const baton = project.baton(args);
+    expect(await baton.exit).toBe(0);
+    for (const word of [
+      'dev',
+      'start',
+      'worker',
+      'migrate',
+      '--config',
+      '--port',
+      '--host',
+      '--insecure',
+      '--workers',
+    ]) {
+      expect(baton.output).toContain(word);
+    }
+    expect(baton.output).not.toContain('dev-server');
+  });
+
+  test('--version is the version of the package', async () => {
+    const baton = project.baton(['--version']);
+    expect(await baton.exit).toBe(0);
+    expect(baton.output).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe('a mistake is told in one line, and the exit code is 1', () => {
+  test.each([
+    [['frob'], /^baton: there is no command "frob"\. See baton --help\n$/],
+    [['dev', '--prot', '1'], /^baton: Unknown option '--prot'\. See baton --help\n$/],
+    [['start', '--port', 'x'], /^baton: --port must be a whole number from 0 to 65535, not "x"\n$/],
+    [
+      ['dev'],
+      /^baton: No langgraph\.json at .*: run baton in the folder that has it, or name it with --config PATH\n$/,
+    ],
+    [['start', '--config', 'a/b.json'], /^baton: No langgraph\.json at .*b\.json: .*\n$/],
+  ])('%j', async (args, line) => {
+    const baton = project.baton(args);
+    expect(await baton.exit).toBe(1);
+    expect(baton.output).toMatch(line);
+  });
+
+  test.each(['dev', 'start'])('%s on an address that others can reach', async (command) => {
+    project.write(LANGGRAPH_JSON);
+    const baton = project.baton([command, '--host', '0.0.0.0']);
+    expect(await baton.exit).toBe(1);
+    expect(baton.output).toMatch(/^baton: Refusing to listen on 0\.0\.0\.0: .*--insecure\n$/);
+  });
+
+  test.each(['dev', 'start'])('%s on a port that is taken', async (command) => {
+    project.write(LANGGRAPH_JSON);
+    const other = createServer();
+    await new Promise<void>((resolve) => {
+      other.listen(0, '127.0.0.1', resolve);
+    });
+    const { port } = other.address() as AddressInfo;
+    const baton = project.baton([command, '--port', String(port)]);
+    expect(await baton.exit).toBe(1);
+    expect(baton.output).toBe(
+      `baton: cannot listen on 127.0.0.1:${port}: something else listens there. Stop it, or choose another port with --port\n`,
+    );
+    other.close();
+  });
+});
