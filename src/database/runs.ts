@@ -77,6 +77,12 @@ export class Runs {
     return row ?? null;
   }
 
+  /** By its id alone. */
+  async find(runId: string): Promise<Run | null> {
+    const [row] = await this.#db.query<Run>(`select ${COLUMNS} from baton.runs where run_id = $1`, [runId]);
+    return row ?? null;
+  }
+
   /** Newest first. */
   async list(
     threadId: string,

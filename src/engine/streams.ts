@@ -52,6 +52,7 @@ export class RunStreams {
   readonly #log: Logger;
   readonly #inboxes = new Map<string, Set<Inbox>>();
   #unlisten: (() => void) | null = null;
+  #stopped = false;
 
   constructor({ events, log }: { events: RunEvents; log: Logger }) {
     this.#events = events;
@@ -62,7 +63,13 @@ export class RunStreams {
     this.#unlisten = await listener.listen(CHANNELS.events, (runId) => this.#hint(runId));
   }
 
+  /** Whether the process is about to end: readers that go now were sent away. */
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
   stop(): void {
+    this.#stopped = true;
     this.#unlisten?.();
     this.#unlisten = null;
   }

@@ -1,5 +1,4 @@
 import type { StateSnapshot } from '@langchain/langgraph';
-import type { BaseCheckpointSaver } from '@langchain/langgraph-checkpoint';
 import { DatabaseError } from 'pg';
 import type { RunConfig } from '../core/assistant.ts';
 import { InvalidInputError, messageOf, NotFoundError, ServiceError } from '../core/errors.ts';
@@ -9,17 +8,11 @@ import type { CheckpointRef, CommandJson } from '../core/run.ts';
 import type { Thread, ThreadOutcome } from '../core/thread.ts';
 import { isConnectionLost } from '../database/database.ts';
 import type { Threads } from '../database/threads.ts';
+import type { DurableSaver } from '../state/durable-saver.ts';
 import type { CompiledGraph, GraphRegistry, GraphUse } from './graphs/registry.ts';
 import { toCommand } from './run-input.ts';
 import { EMPTY_STATE, interruptsOf, toCheckpoint, toThreadState, type ThreadState } from './snapshot.ts';
 import { toWire } from './wire.ts';
-
-/** What changes by hand need of a saver besides LangGraph's own methods. */
-export interface StateSaver extends BaseCheckpointSaver {
-  /** From now on writes with an older token are refused. Throws FencedError when a newer one was seen. */
-  fence(threadId: string, token: number): Promise<void>;
-  copyThread(fromThreadId: string, toThreadId: string): Promise<void>;
-}
 
 /** A change of the state, as if a node had made it. */
 export interface StateUpdate {
@@ -48,10 +41,10 @@ interface Place {
 /** The state of threads, read and changed through their graphs: only these know the reducers and what comes next. */
 export class ThreadStates {
   readonly #graphs: GraphRegistry;
-  readonly #saver: StateSaver;
+  readonly #saver: DurableSaver;
   readonly #threads: Threads;
 
-  constructor({ graphs, saver, threads }: { graphs: GraphRegistry; saver: StateSaver; threads: Threads }) {
+  constructor({ graphs, saver, threads }: { graphs: GraphRegistry; saver: DurableSaver; threads: Threads }) {
     this.#graphs = graphs;
     this.#saver = saver;
     this.#threads = threads;
@@ -170,7 +163,7 @@ async function read(graph: CompiledGraph, config: GraphConfig, subgraphs = false
   return snapshot;
 }
 
-async function outcomeOf(graph: CompiledGraph, saver: StateSaver, config: GraphConfig): Promise<ThreadOutcome> {
+async function outcomeOf(graph: CompiledGraph, saver: DurableSaver, config: GraphConfig): Promise<ThreadOutcome> {
   const snapshot = await graph.getState(config);
   const interrupts = interruptsOf(snapshot);
   if (Object.keys(interrupts).length > 0) {
@@ -190,7 +183,7 @@ async function outcomeOf(graph: CompiledGraph, saver: StateSaver, config: GraphC
 /** Writes that say what became of a task; any other is its output, and it writes that at its end. */
 const CONTROL_WRITES = new Set(['__error__', '__error_source_node__', '__interrupt__', '__resume__']);
 
-async function finishedTasks(saver: StateSaver, config: GraphConfig): Promise<string[]> {
+async function finishedTasks(saver: DurableSaver, config: GraphConfig): Promise<string[]> {
   const saved = await saver.getTuple(config);
   const outputs = (saved?.pendingWrites ?? []).filter(([, channel]) => !CONTROL_WRITES.has(channel));
   return outputs.map(([taskId]) => taskId);

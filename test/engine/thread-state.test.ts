@@ -10,9 +10,10 @@ import { migrate } from '../../src/database/migrate.ts';
 import { Runs } from '../../src/database/runs.ts';
 import { Threads } from '../../src/database/threads.ts';
 import { GraphRegistry } from '../../src/engine/graphs/registry.ts';
+import type { ThreadState } from '../../src/engine/snapshot.ts';
 import { ThreadStates } from '../../src/engine/thread-state.ts';
+import { openState } from '../../src/state/open-state.ts';
 import { testDatabase, type TestDatabase } from '../postgres.ts';
-import { temporaryState } from './fixtures/temporary-state.ts';
 
 const file = fileURLToPath(new URL('fixtures/state-graphs.ts', import.meta.url));
 const names = ['line', 'asking', 'sideBySide', 'nested', 'failing'];
@@ -24,7 +25,7 @@ let db: TestDatabase;
 let database: Database;
 let threads: Threads;
 let states: ThreadStates;
-const saver = temporaryState();
+const saver = await openState({ url: 'memory:', log: pino({ level: 'silent' }) });
 
 beforeAll(async () => {
   db = await testDatabase();
@@ -138,7 +139,7 @@ describe('the state of a thread', () => {
     const thread = await newThread('line');
     await run(thread, { log: [] });
     const [newest, second] = await states.history(thread, { limit: 2 });
-    const { checkpoint_id: before } = second?.checkpoint as CheckpointRef;
+    const { checkpoint_id: before } = (second as ThreadState).checkpoint as CheckpointRef;
     const [third] = await states.history(thread, { limit: 1, before });
     expect([newest?.next, second?.next, third?.next]).toEqual([[], ['c'], ['b']]);
   });

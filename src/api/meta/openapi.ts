@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import type { JsonObject } from '../../core/json.ts';
+import type { Route } from '../../http/route.ts';
+
+type Io = 'input' | 'output';
+
+/** The OpenAPI 3.1 document of these routes. What it says is what is checked: both come from the same schemas. */
+export function openApiDocument(routes: readonly Route[], version: string): JsonObject {
+  const paths: Record<string, JsonObject> = {};
+  for (const route of routes) {
+    const path = route.path.replaceAll(/:(\w+)/g, '{$1}');
+    paths[path] = { ...paths[path], [route.method]: operation(route) };
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Baton',
+      version,
+      description: 'Threads, runs and assistants of LangGraph graphs. Unknown fields are named in a `Warning` header.',
+    },
+    paths,
+  };
+}
+
+function operation(route: Route): JsonObject {
+  const parameters = [...parametersOf(route.params, 'path'), ...parametersOf(route.query, 'query')];
+  return {
+    operationId: operationId(route),
+    summary: route.summary,
+    ...(route.description && { description: route.description }),
+    tags: [route.path.split('/')[1] ?? ''],
+    ...(parameters.length > 0 && { parameters }),
+    ...(route.body && {
+      requestBody: { content: { 'application/json': { schema: jsonSchema(route.body, 'input') } } },
+    }),
+    responses: {
+      [String(route.status ?? (route.answer ? 200 : 204))]: success(route.answer),
+      default: {
+        description: 'A refusal: text, or this when `Accept` names application/json',
+        content: { 'application/json': { schema: jsonSchema(REFUSAL, 'output') } },
+      },
+    },
+  };
+}
+
+const REFUSAL = z.object({ detail: z.string(), code: z.string() });
+
+function success(answer: Route['answer']): JsonObject {
+  if (answer === undefined) return { description: 'Done' };
+  if (answer === 'events') return { description: 'Server-sent events', content: { 'text/event-stream': {} } };
+  if (answer === 'html') return { description: 'A page', content: { 'text/html': {} } };
+  return { description: 'Done', content: { 'application/json': { schema: jsonSchema(answer, 'output') } } };
+}
+
+function parametersOf(schema: Route['params'], place: 'path' | 'query'): JsonObject[] {
+  if (!schema) return [];
+  const { properties = {}, required = [] } = jsonSchema(schema, 'input') as {
+    properties?: JsonObject;
+    required?: string[];
+  };
+  return Object.entries(properties).map(([name, property]) => ({
+    name,
+    in: place,
+    required: place === 'path' || required.includes(name),
+    schema: property,
+  }));
+}
+
+function jsonSchema(schema: z.ZodType, io: Io): JsonObject {
+  const { $schema: _draft, ...rest } = z.toJSONSchema(schema, {
+    io,
+    unrepresentable: 'any',
+    reused: 'inline',
+    // Strict objects report what they do not know; they refuse nothing.
+    override: ({ jsonSchema: made }) => {
+      if (made.additionalProperties === false) delete made.additionalProperties;
+    },
+  });
+  return rest as JsonObject;
+}
+
+function operationId({ method, path }: Route): string {
+  const words = path.split('/').filter((part) => part !== '');
+  return [method, ...words.map((word) => word.replace(/^:(.*)$/, 'by_$1').replaceAll(/\W/g, '_'))].join('_');
+}

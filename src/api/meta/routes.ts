@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import type { JsonObject } from '../../core/json.ts';
+import { json, jsonObject } from '../../http/fields.ts';
+import { route, type Route } from '../../http/route.ts';
+import { docsPage } from './docs-page.ts';
+import { openApiDocument } from './openapi.ts';
+import { serverInfo } from './service.ts';
+
+const okQuery = z.strictObject({ check_db: z.string().optional() });
+
+/** What is to be known about the server itself. `others` are described together with these. */
+export function metaRoutes(others: readonly Route[], checkDatabase: () => Promise<unknown>): Route[] {
+  const info = serverInfo();
+  let document: JsonObject | null = null;
+  const described = (): JsonObject => (document ??= openApiDocument([...others, ...own], info.baton.version));
+  const own: Route[] = [
+    route(
+      {
+        method: 'get',
+        path: '/ok',
+        summary: 'Tell whether the server answers, with `check_db=1` the database too',
+        query: okQuery,
+        answer: z.object({ ok: z.boolean() }),
+      },
+      async ({ query }) => {
+        if (query.check_db === '1') await checkDatabase();
+        return { ok: true };
+      },
+    ),
+    route(
+      { method: 'get', path: '/info', summary: 'Tell versions and features', answer: jsonObject },
+      async () => info,
+    ),
+    route(
+      { method: 'get', path: '/openapi.json', summary: 'Describe this API as OpenAPI 3.1', answer: json },
+      async () => described(),
+    ),
+    route(
+      { method: 'get', path: '/docs', summary: 'Describe this API as a page', answer: 'html' },
+      async ({ res }) => void res.type('html').send(docsPage(described())),
+    ),
+  ];
+  return own;
+}

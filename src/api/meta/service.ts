@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+/** The level of the LangGraph API that is spoken: Studio and others switch features on by it. */
+const API_VERSION = '1.5.1';
+
+export interface ServerInfo {
+  version: string;
+  langgraph_js_version: string | null;
+  context: 'js';
+  flags: Record<'assistants' | 'crons' | 'langsmith' | 'langsmith_tracing_replicas', boolean>;
+  baton: { version: string };
+}
+
+export function serverInfo(): ServerInfo {
+  return {
+    version: API_VERSION,
+    langgraph_js_version: langgraphVersion(),
+    context: 'js',
+    flags: { assistants: true, crons: false, langsmith: false, langsmith_tracing_replicas: false },
+    baton: { version: versionIn(new URL('../../../package.json', import.meta.url)) },
+  };
+}
+
+function langgraphVersion(): string | null {
+  try {
+    return versionIn(createRequire(import.meta.url).resolve('@langchain/langgraph/package.json'));
+  } catch {
+    return null;
+  }
+}
+
+function versionIn(packageFile: string | URL): string {
+  return (JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string }).version;
+}

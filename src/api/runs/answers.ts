@@ -1,0 +1,77 @@
+import type { Request, Response } from 'express';
+import type { Logger } from 'pino';
+import type { Run, StreamMode } from '../../core/run.ts';
+import { departure, sendEvents, sendLate } from '../../http/sse.ts';
+import type { RunService } from './service.ts';
+
+export interface AnswerOptions {
+  heartbeatMs: number;
+  /** Whether the server is stopping: clients that lose their connection then have not left by themselves. */
+  isStopping: () => boolean;
+  log: Logger;
+}
+
+interface StreamOptions {
+  run: Run;
+  cancelOnDisconnect: boolean;
+  /** Replay only what follows this number; -1 = all. */
+  afterSeq?: number;
+  modes?: readonly StreamMode[] | undefined;
+}
+
+/** The ways to answer with what a run does. */
+export class RunAnswers {
+  readonly #runs: RunService;
+  readonly #options: AnswerOptions;
+
+  constructor(runs: RunService, options: AnswerOptions) {
+    this.#runs = runs;
+    this.#options = options;
+  }
+
+  /** Streams the run's events until it has ended. */
+  async stream(res: Response, { run, cancelOnDisconnect, afterSeq = -1, modes }: StreamOptions): Promise<void> {
+    const signal = this.#departure(res, run, cancelOnDisconnect);
+    setRunLocation(res, run);
+    // Where the official client comes back to when its connection breaks. It appends this to the address that it was given,
+    // so the prefix under which the API is mounted is not part of it.
+    res.setHeader('Location', `/threads/${run.thread_id}/runs/${run.run_id}/stream`);
+    const events = this.#runs.events(run.run_id, { afterSeq, modes, signal });
+    await sendEvents(res, asSse(events), { signal, heartbeatMs: this.#options.heartbeatMs });
+  }
+
+  /** Answers with the run's result when it has ended. */
+  async wait(res: Response, run: Run, cancelOnDisconnect: boolean): Promise<void> {
+    const signal = this.#departure(res, run, cancelOnDisconnect);
+    setRunLocation(res, run);
+    await sendLate(res, this.#runs.result(run, signal), this.#options.heartbeatMs);
+  }
+
+  #departure(res: Response, run: Run, cancelOnDisconnect: boolean): AbortSignal {
+    const signal = departure(res);
+    signal.addEventListener('abort', () => {
+      if (!cancelOnDisconnect || this.#options.isStopping()) return;
+      this.#runs.cancel(run.thread_id, run.run_id, 'interrupt').catch((error: unknown) => {
+        this.#options.log.warn({ err: error, run_id: run.run_id }, 'could not cancel the run of a client that left');
+      });
+    });
+    return signal;
+  }
+}
+
+/** Where the run can be found: clients read its id, and its thread's, from here. */
+export function setRunLocation(res: Response, run: Run): void {
+  const { baseUrl } = res.req;
+  const own = run.kwargs.temporary_thread ? '' : `/threads/${run.thread_id}`;
+  res.setHeader('Content-Location', `${baseUrl}${own}/runs/${run.run_id}`);
+}
+
+/** The number of the last event that the client has; -1 when it wants all, which it may say in three ways. */
+export function lastEventSeq(req: Request): number {
+  const seq = Number(req.get('last-event-id') || '-1');
+  return Number.isSafeInteger(seq) && seq >= 0 && seq <= 2_147_483_647 ? seq : -1;
+}
+
+async function* asSse(events: AsyncIterable<{ event: string; data: string; seq: number }>) {
+  for await (const { event, data, seq } of events) yield { event, data, id: seq };
+}

@@ -1,0 +1,110 @@
+import { z } from 'zod';
+import { DURABILITIES, MULTITASK_STRATEGIES, RUN_STATUSES, STREAM_MODES } from '../../core/run.ts';
+import { flag, json, jsonObject, optional, queryList, queryPage, uuid } from '../../http/fields.ts';
+import { runConfig } from '../assistants/schemas.ts';
+import { checkpointConfig } from '../checkpoint-ref.ts';
+import { command } from '../command.ts';
+
+const MAX_DELAY_SECONDS = 10 * 365 * 86_400;
+
+export const run = z
+  .object({
+    run_id: z.string(),
+    thread_id: z.string(),
+    assistant_id: z.string(),
+    created_at: z.string(),
+    updated_at: z.string(),
+    status: z.enum(RUN_STATUSES),
+    metadata: jsonObject,
+    kwargs: jsonObject,
+    multitask_strategy: z.enum(MULTITASK_STRATEGIES),
+  })
+  .meta({ title: 'Run' });
+export const runList = z.array(run);
+export const result = json;
+
+const breakpoints = optional(z.union([z.literal('*'), z.array(z.string())]));
+const streamMode = z.enum(STREAM_MODES);
+
+/** What every way to start a run has in common. */
+const options = {
+  config: optional(runConfig.extend({ metadata: optional(jsonObject) })),
+  context: optional(jsonObject),
+  metadata: optional(jsonObject),
+  checkpoint: optional(checkpointConfig),
+  checkpoint_id: optional(z.string()),
+  interrupt_before: breakpoints,
+  interrupt_after: breakpoints,
+  stream_mode: optional(z.union([streamMode, z.array(streamMode)])),
+  stream_subgraphs: optional(z.boolean()),
+  /** Every run is: its log is kept. */
+  stream_resumable: optional(z.boolean()),
+  multitask_strategy: optional(z.enum(MULTITASK_STRATEGIES)),
+  if_not_exists: optional(z.enum(['reject', 'create'])),
+  after_seconds: optional(z.number().min(0).max(MAX_DELAY_SECONDS)),
+  durability: optional(z.enum(DURABILITIES)),
+  /** The older name of durability. */
+  checkpoint_during: optional(z.boolean()),
+  on_disconnect: optional(z.enum(['cancel', 'continue'])),
+  on_completion: optional(z.enum(['delete', 'keep'])),
+  webhook: z.unknown().optional(),
+  feedback_keys: z.unknown().optional(),
+  strict_resume: z.unknown().optional(),
+};
+
+export const runCreate = z.strictObject({
+  assistant_id: z.string(),
+  input: json.optional(),
+  command: optional(command),
+  ...options,
+});
+
+/** The SDK's createBatch sends each field in its own spelling. */
+export const runBatch = z.preprocess(
+  (runs) => (Array.isArray(runs) ? runs.map(withSnakeKeys) : runs),
+  z.array(runCreate).min(1).max(1000),
+);
+
+export const resume = z.strictObject({
+  assistant_id: optional(z.string()),
+  ...command.in.omit({ lg_name: true }).shape,
+  ...options,
+  stream: optional(z.boolean()),
+  wait: optional(z.boolean()),
+});
+
+export const runPath = z.object({ thread_id: uuid, run_id: uuid });
+export const runIdPath = z.object({ run_id: uuid });
+export const listQuery = z.strictObject({
+  ...queryPage,
+  status: z.enum(RUN_STATUSES).optional(),
+  select: queryList(z.string()).optional(),
+});
+export const streamQuery = z.strictObject({ namespace: z.unknown().optional() });
+export const joinQuery = z.strictObject({ cancel_on_disconnect: flag.optional() });
+export const joinStreamQuery = z.strictObject({
+  cancel_on_disconnect: flag.optional(),
+  stream_mode: queryList(streamMode).optional(),
+  namespace: z.unknown().optional(),
+  checkpoint_id: z.unknown().optional(),
+});
+export const cancelQuery = z.strictObject({
+  wait: flag.optional(),
+  action: z.enum(['interrupt', 'rollback']).optional(),
+  reason: z.unknown().optional(),
+});
+export const cancelManyQuery = cancelQuery.pick({ action: true });
+export const cancelMany = z.strictObject({
+  thread_id: optional(uuid),
+  run_ids: optional(z.array(uuid)),
+  status: z.unknown().optional(),
+});
+
+function withSnakeKeys(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const snake = (key: string) => key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [snake(key), item]));
+}
+
+export type RunCreate = z.output<typeof runCreate>;
+export type Resume = z.output<typeof resume>;

@@ -1,0 +1,121 @@
+import { z } from 'zod';
+import { pick } from '../../http/fields.ts';
+import { setPagination } from '../../http/pagination.ts';
+import { route, type Route } from '../../http/route.ts';
+import { departure, sendLate } from '../../http/sse.ts';
+import * as schemas from './schemas.ts';
+import type { ThreadService } from './service.ts';
+import { stateRoutes } from './state-routes.ts';
+
+const ONE = '/threads/:thread_id';
+
+export function threadRoutes(threads: ThreadService, { heartbeatMs }: { heartbeatMs: number }): Route[] {
+  return [
+    ...collectionRoutes(threads),
+    route(
+      {
+        method: 'get',
+        path: ONE,
+        summary: 'Get a thread',
+        params: schemas.threadPath,
+        query: schemas.threadQuery,
+        answer: schemas.thread,
+      },
+      ({ params }) => threads.get(params.thread_id),
+    ),
+    route(
+      {
+        method: 'patch',
+        path: ONE,
+        summary: 'Merge metadata into a thread’s',
+        params: schemas.threadPath,
+        body: schemas.threadPatch,
+        answer: schemas.thread,
+      },
+      async ({ params, body, req }) => {
+        const thread = await threads.update(params.thread_id, body);
+        return req.headers['prefer'] === 'return=minimal' ? undefined : thread;
+      },
+    ),
+    route(
+      {
+        method: 'delete',
+        path: ONE,
+        summary: 'Delete a thread with its runs and its state',
+        params: schemas.threadPath,
+      },
+      ({ params }) => threads.delete(params.thread_id),
+    ),
+    route(
+      {
+        method: 'post',
+        path: `${ONE}/copy`,
+        summary: 'Copy a thread with its whole history',
+        params: schemas.threadPath,
+        answer: schemas.thread,
+      },
+      ({ params }) => threads.copy(params.thread_id),
+    ),
+    route(
+      {
+        method: 'post',
+        path: `${ONE}/pause`,
+        summary: 'Let the running run stop at its next step boundary',
+        description:
+          'The run ends as `interrupted` and so does the thread; nothing of what it did is lost or repeated. Answers 202 at once, or with `wait` 200 when the run has stopped.',
+        params: schemas.threadPath,
+        body: schemas.pause,
+        answer: schemas.thread,
+      },
+      async ({ params, body, res }) => {
+        const run = await threads.pause(params.thread_id);
+        if (body.wait !== true) {
+          res.status(202).json(await threads.get(params.thread_id));
+          return;
+        }
+        const stopped = threads.runEnded(run.run_id, departure(res)).then(() => threads.get(params.thread_id));
+        await sendLate(res, stopped, heartbeatMs);
+      },
+    ),
+    ...stateRoutes(threads),
+  ];
+}
+
+function collectionRoutes(threads: ThreadService): Route[] {
+  return [
+    route(
+      {
+        method: 'post',
+        path: '/threads',
+        summary: 'Create a thread, with `supersteps` also its state',
+        body: schemas.threadCreate,
+        answer: schemas.thread,
+      },
+      ({ body }) => threads.create(body),
+    ),
+    route(
+      {
+        method: 'post',
+        path: '/threads/search',
+        summary: 'Find threads by status, metadata and values',
+        body: schemas.threadSearch,
+        answer: schemas.threadList,
+      },
+      async ({ body, res }) => {
+        const found = await threads.search(body);
+        setPagination(res, { offset: found.page.offset, shown: found.threads.length, total: found.total });
+        return found.threads.map((thread) => pick(thread, body.select));
+      },
+    ),
+    route(
+      {
+        method: 'post',
+        path: '/threads/count',
+        summary: 'Count threads',
+        body: schemas.threadCount,
+        answer: z.number(),
+      },
+      ({ body }) => threads.count(body),
+    ),
+  ];
+}

@@ -1,0 +1,121 @@
+import { z } from 'zod';
+import { THREAD_STATUSES } from '../../core/thread.ts';
+import { flag, json, jsonObject, optional, page, queryList, queryPage, sortOrder, uuid } from '../../http/fields.ts';
+import { checkpointConfig } from '../checkpoint-ref.ts';
+import { command } from '../command.ts';
+
+const THREAD_FIELDS = [
+  'thread_id',
+  'created_at',
+  'updated_at',
+  'state_updated_at',
+  'metadata',
+  'status',
+  'config',
+  'values',
+  'interrupts',
+  'error',
+] as const;
+
+export const thread = z
+  .object({
+    thread_id: z.string(),
+    created_at: z.string(),
+    updated_at: z.string(),
+    state_updated_at: z.string(),
+    metadata: jsonObject,
+    status: z.enum(THREAD_STATUSES),
+    config: jsonObject,
+    values: json,
+    interrupts: jsonObject,
+    error: json,
+  })
+  .meta({ title: 'Thread' });
+export const threadList = z.array(thread);
+
+export const threadState = z
+  .object({
+    values: json,
+    next: z.array(z.string()),
+    tasks: z.array(jsonObject),
+    metadata: jsonObject,
+    created_at: z.string().nullable(),
+    checkpoint: jsonObject.nullable(),
+    parent_checkpoint: jsonObject.nullable(),
+    interrupts: z.array(jsonObject),
+  })
+  .meta({ title: 'ThreadState' });
+export const threadStateList = z.array(threadState);
+
+const superstep = z.strictObject({
+  updates: z
+    .array(z.strictObject({ values: json.optional(), command: optional(command), as_node: optional(z.string()) }))
+    .min(1),
+});
+
+export const threadCreate = z.strictObject({
+  thread_id: optional(uuid),
+  metadata: optional(jsonObject),
+  if_exists: optional(z.enum(['raise', 'do_nothing'])),
+  supersteps: optional(z.array(superstep)),
+  ttl: z.unknown().optional(),
+});
+export const threadPatch = z.strictObject({ metadata: optional(jsonObject), ttl: z.unknown().optional() });
+
+const filter = {
+  metadata: optional(jsonObject),
+  values: optional(jsonObject),
+  status: optional(z.enum(THREAD_STATUSES)),
+};
+export const threadCount = z.strictObject(filter);
+export const threadSearch = z.strictObject({
+  ...filter,
+  ids: optional(z.array(uuid)),
+  ...page,
+  sort_by: optional(z.enum(['thread_id', 'status', 'created_at', 'updated_at', 'state_updated_at'])),
+  sort_order: sortOrder,
+  select: optional(z.array(z.enum(THREAD_FIELDS))),
+  extract: optional(jsonObject),
+});
+
+export const threadPath = z.object({ thread_id: uuid });
+export const checkpointPath = threadPath.extend({ checkpoint_id: z.string() });
+export const threadQuery = z.strictObject({ include: queryList(z.string()).optional() });
+
+export const stateQuery = z.strictObject({
+  subgraphs: flag.optional(),
+  select: queryList(z.string()).optional(),
+});
+export const stateAtCheckpoint = z.strictObject({
+  checkpoint: checkpointConfig,
+  subgraphs: optional(z.union([z.boolean(), flag])),
+  select: optional(z.array(z.string())),
+});
+export const stateUpdate = z.strictObject({
+  values: z.union([jsonObject, z.array(z.unknown())]).nullish(),
+  as_node: optional(z.string()),
+  checkpoint: optional(checkpointConfig),
+  checkpoint_id: optional(z.string()),
+});
+export const stateUpdated = z.object({ checkpoint: jsonObject, configurable: jsonObject });
+
+/** Clients name a checkpoint in three ways. */
+const before = z.union([
+  z.string(),
+  z.looseObject({ checkpoint_id: optional(z.string()), configurable: optional(checkpointConfig) }),
+]);
+export const historySearch = z.strictObject({
+  limit: page.limit,
+  before: optional(before),
+  metadata: optional(jsonObject),
+  checkpoint: optional(checkpointConfig),
+  select: optional(z.array(z.string())),
+});
+export const historyQuery = z.strictObject({ limit: queryPage.limit, before: z.string().optional() });
+
+export const pause = z.strictObject({ wait: optional(z.boolean()) });
+
+export type ThreadCreate = z.output<typeof threadCreate>;
+export type ThreadSearch = z.output<typeof threadSearch>;
+export type StateUpdateBody = z.output<typeof stateUpdate>;
+export type HistorySearch = z.output<typeof historySearch>;

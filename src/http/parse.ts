@@ -1,0 +1,62 @@
+import type { z } from 'zod';
+import { InvalidInputError } from '../core/errors.ts';
+import { jsonTextFault } from '../core/json.ts';
+
+/** Deeper than any state; everything that walks a value recursively stays far from the end of its stack. */
+const MAX_DEPTH = 500;
+const MAX_SHOWN = 5;
+
+export interface Parsed<T> {
+  value: T;
+  /** Paths of fields that nobody knows: left out of the value. */
+  unknown: string[];
+}
+
+/**
+ * Checks what came from outside against a schema made of strict objects. Unknown fields are reported, not refused.
+ * @throws InvalidInputError that names each wrong field.
+ */
+export function parse<T>(schema: z.ZodType<T>, input: unknown, place: 'body' | 'query' | 'path'): Parsed<T> {
+  if (isTooDeep(input)) throw new InvalidInputError(`The ${place} is nested more than ${MAX_DEPTH} levels deep`);
+  const fault = jsonTextFault(input, place);
+  if (fault) throw new InvalidInputError(`${fault}: no database can store such a text`);
+  const unknown: string[] = [];
+  let result = schema.safeParse(input);
+  if (!result.success && removeUnknown(input, result.error.issues, unknown)) result = schema.safeParse(input);
+  if (result.success) return { value: result.data, unknown };
+  const problems = result.error.issues.map((issue) => `${pathText(place, issue.path)}: ${reasonOf(issue)}`);
+  const more = problems.length > MAX_SHOWN ? `; and ${problems.length - MAX_SHOWN} more` : '';
+  throw new InvalidInputError(problems.slice(0, MAX_SHOWN).join('; ') + more);
+}
+
+/** Takes the fields out that a strict object did not know. False when there were none. */
+function removeUnknown(input: unknown, issues: readonly z.core.$ZodIssue[], removed: string[]): boolean {
+  for (const issue of issues) {
+    if (issue.code !== 'unrecognized_keys') continue;
+    const holder = issue.path.reduce<unknown>((value, key) => Reflect.get(value as object, key), input) as object;
+    for (const key of issue.keys) {
+      Reflect.deleteProperty(holder, key);
+      removed.push([...issue.path, key].join('.'));
+    }
+  }
+  return removed.length > 0;
+}
+
+function pathText(place: string, path: readonly PropertyKey[]): string {
+  return [place, ...path].map(String).join('.');
+}
+
+function reasonOf(issue: z.core.$ZodIssue): string {
+  return issue.code === 'invalid_type' && issue.input === undefined ? 'is missing' : issue.message;
+}
+
+function isTooDeep(input: unknown): boolean {
+  let level = [input];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MAX_DEPTH) return true;
+    level = level.flatMap((value) =>
+      typeof value === 'object' && value !== null ? (Object.values(value) as unknown[]) : [],
+    );
+  }
+  return false;
+}
