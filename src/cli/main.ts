@@ -18,6 +18,10 @@ const COMMANDS: Record<string, Command> = {
   'dev-server': { load: async () => (await import('./dev-server.ts')).devServer },
   start: { summary: 'serve a project: API and worker', load: async () => (await import('./start.ts')).start },
   worker: { summary: 'execute runs only', load: async () => (await import('./worker.ts')).worker },
+  demo: {
+    summary: 'the invoice pipeline end to end, with a worker killed half-way (in a checkout of Baton)',
+    load: async () => (await import('./demo/demo.ts')).demo,
+  },
   migrate: {
     summary: 'bring the databases up to date and end',
     load: async () => (await import('./migrate.ts')).migrate,

@@ -8,6 +8,9 @@ export interface CliOptions {
   flags: ConfigFlags;
   /** False: this process answers the API and leaves the runs to others. */
   worker: boolean;
+  /** For the demo: end when it is done, and the document of a person's own. */
+  once: boolean;
+  pdf: string | null;
   help: boolean;
 }
 
@@ -17,6 +20,8 @@ export const OPTIONS_HELP = `
       --host H        address to listen on (default: 127.0.0.1)
       --insecure      allow an address that others can reach, without authentication
   -n, --workers N     runs at once (default: 10)
+      --once          end when the demo is done instead of serving on (demo)
+      --pdf FILE      a document of your own (demo)
       --no-worker     answer the API only and leave the runs to other processes (start)
   -h, --help          this text
   -v, --version       Baton's version`;
@@ -33,6 +38,8 @@ export function parseOptions(args: string[]): CliOptions {
       insecure: values.insecure,
     },
     worker: !values['no-worker'],
+    once: values.once,
+    pdf: values.pdf ?? null,
     help: values.help,
   };
 }
@@ -48,6 +55,8 @@ function parse(args: string[]) {
         insecure: { type: 'boolean' },
         workers: { type: 'string', short: 'n' },
         'no-worker': { type: 'boolean', default: false },
+        once: { type: 'boolean', default: false },
+        pdf: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
     });

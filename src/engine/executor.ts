@@ -8,7 +8,7 @@ import type { ThreadOutcome } from '../core/thread.ts';
 import { retryLostConnection } from '../database/database.ts';
 import type { ClaimedRun, RunQueue } from '../database/run-queue.ts';
 import type { Threads } from '../database/threads.ts';
-import type { DurableSaver } from '../state/durable-saver.ts';
+import type { DurableSaver, LatestCheckpoint } from '../state/durable-saver.ts';
 import type { Attempt, StopReason } from './attempt.ts';
 import { restsAtBreakpoint } from './breakpoints.ts';
 import type { EventLog, RunLog } from './event-log.ts';
@@ -78,11 +78,11 @@ export class Executor {
     runLog.write('metadata', { run_id: run.run_id, attempt: run.attempt });
     const ending = attempt.signal.aborted
       ? stopped(attempt)
-      : await this.#runGraph(attempt, runLog, latest?.run_id === run.run_id);
+      : await this.#runGraph(attempt, runLog, hasBegun(run, latest));
     await this.#end(attempt, runLog, ending);
   }
 
-  /** `resumes`: a checkpoint of this run exists, so its input has been applied, and it goes on from its last checkpoint. */
+  /** `resumes`: an earlier attempt has applied the input; this one goes on from the last checkpoint. */
   async #runGraph(attempt: Attempt, runLog: RunLog, resumes: boolean): Promise<Ending> {
     const { graphs, saver } = this.#parts;
     const { run } = attempt;
@@ -173,6 +173,14 @@ export class Executor {
   #outcome(run: ClaimedRun): Promise<ThreadOutcome> {
     return this.#parts.states.outcome(run.graph_id, run.thread_id, run.kwargs.config);
   }
+}
+
+/**
+ * Whether an earlier attempt has applied the run's input. A command is stored beside the checkpoint that it answers; an
+ * input is applied when there is a checkpoint of the run, since only that holds it.
+ */
+function hasBegun({ run_id, kwargs }: ClaimedRun, latest: LatestCheckpoint | undefined): boolean {
+  return kwargs.command ? latest?.touched_by.includes(run_id) === true : latest?.run_id === run_id;
 }
 
 function stopped(attempt: Attempt): Ending {

@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { systemAssistantId, uuidv7 } from '../../src/core/ids.ts';
 import { END_EVENT, type RunEvent } from '../../src/core/run-event.ts';
 import { Database } from '../../src/database/database.ts';
@@ -21,6 +21,7 @@ let server: Awaited<ReturnType<typeof testDatabase>>;
 let database: Database;
 let streams: RunStreams;
 const workers = new Set<ChildProcess>();
+let replacement: Promise<unknown> = Promise.resolve();
 
 async function startWorker(): Promise<ChildProcess> {
   const worker = fork(WORKER, {
@@ -36,10 +37,19 @@ async function startWorker(): Promise<ChildProcess> {
   return worker;
 }
 
-/** Resolves when one of the workers is killed. */
+/** Resolves when one of the workers is killed. Another starts in its place while the rest goes on. */
 async function oneIsKilled(): Promise<void> {
   const [, signal] = await Promise.race([...workers].map((worker) => once(worker, 'exit')));
   expect(signal).toBe('SIGKILL');
+  replacement = startWorker();
+}
+
+/** Tells the worker that has the run to stop, as a deploy does. */
+async function terminateHolder(): Promise<void> {
+  const [holder] = await database.query<{ worker_id: string }>(
+    `select worker_id from baton.runs where status = 'running'`,
+  );
+  process.kill(Number(holder?.worker_id.split(':')[1]), 'SIGTERM');
 }
 
 async function arm(point: string): Promise<void> {
@@ -107,10 +117,14 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  await replacement;
   for (const worker of workers) worker.kill('SIGKILL');
   await database.close();
   await server.drop();
 });
+
+// Two workers stand by at the beginning of each.
+beforeEach(() => replacement);
 
 describe('kill -9 of a worker', () => {
   // Where it falls, and what may have to be begun a second time: only what had not been kept.
@@ -137,18 +151,17 @@ describe('kill -9 of a worker', () => {
     expect(events.at(-1)?.event).toBe(END_EVENT);
     const begun = await expectWhole(run);
     for (const [node, times] of begun) expect([node, times]).toEqual([node, again.includes(node) && times > 1 ? 2 : 1]);
-    await startWorker();
   });
 
   it.each(['before release', 'after release'])('%s while it hands a run back: the run goes on', async (point) => {
     await arm(point);
-    await database.listener.listen('node_done', () => {
-      for (const worker of workers) worker.kill('SIGTERM');
+    const unlisten = await database.listener.listen('node_done', () => {
+      unlisten();
+      void terminateHolder();
     });
     const killed = oneIsKilled();
     const run = await enqueue();
     await killed;
-    await Promise.all([startWorker(), startWorker()]);
     await followToEnd(run.run_id);
     const begun = await expectWhole(run);
     expect([...begun.values()]).toEqual(NODES.map(() => 1));

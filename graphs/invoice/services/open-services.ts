@@ -20,6 +20,7 @@ export function openServices(environment: Environment): InvoiceServices {
       apiKey: environment['OPENAI_API_KEY'],
       baseUrl: environment['OPENAI_BASE_URL'],
       model: environment['OPENAI_MODEL'],
+      simulatedLatencyMs: Number(environment['INVOICE_MODEL_LATENCY_MS'] ?? 0),
     }),
     readDocument: diskBucket(environment['INVOICE_BUCKET'] ?? fileURLToPath(new URL('../fixtures', import.meta.url))),
     ledger: new PostgresLedger(

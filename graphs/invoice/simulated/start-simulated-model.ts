@@ -7,9 +7,10 @@ import { readInvoice } from './read-invoice.ts';
  * A model without a model: an OpenAI-compatible server on this machine that answers by rules. It reads what it is
  * sent, so a bad scan gives bad answers. It never keeps a process alive, and ends with it.
  */
-export async function startSimulatedModel(): Promise<{ url: string }> {
+export async function startSimulatedModel({ latencyMs = 0 } = {}): Promise<{ url: string }> {
   const answers = [{ match: { predicate: () => true }, response: answer }];
-  const { server, url } = await createServer(answers, { host: '127.0.0.1', port: 0, journalMaxEntries: 1 });
+  const chaos = latencyMs > 0 ? { chaos: { latencyMs } } : {};
+  const { server, url } = await createServer(answers, { host: '127.0.0.1', port: 0, journalMaxEntries: 1, ...chaos });
   server.unref();
   server.on('connection', (socket: Socket) => socket.unref());
   return { url };
