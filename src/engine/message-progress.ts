@@ -31,8 +31,6 @@ export class MessageProgress {
 /** What is accumulated is shown as the message that it becomes: `ai`, not `AIMessageChunk`. */
 function wholeType(message: Json): Json {
   if (message === null || typeof message !== 'object' || Array.isArray(message)) return message;
-  const type = String(message['type'])
-    .replace(/MessageChunk$/, '')
-    .toLowerCase();
-  return { ...message, type };
+  const { type } = message;
+  return typeof type === 'string' ? { ...message, type: type.replace(/MessageChunk$/, '').toLowerCase() } : message;
 }

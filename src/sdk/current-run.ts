@@ -13,7 +13,10 @@ export interface CurrentRun {
 /** Inside a node: the run that executes it. Outside of a Baton server every id is null and `attempt` is 1. */
 export function currentRun(): CurrentRun {
   const { configurable = {}, metadata = {} } = getConfig() ?? {};
-  const id = (name: string) => (typeof configurable[name] === 'string' ? (configurable[name] as string) : null);
+  const id = (name: string): string | null => {
+    const value: unknown = configurable[name];
+    return typeof value === 'string' ? value : null;
+  };
   return {
     thread_id: id('thread_id'),
     run_id: id('run_id'),

@@ -41,8 +41,8 @@ export class DocumentRun {
 
   /** Nodes that an attempt before the kill had finished and that were begun again after it: the promise is that there are none. */
   get repeated(): string[] {
-    const after = this.executions.filter(({ attempt }) => attempt > 1).map(({ node }) => node);
-    return (this.killed?.finished ?? []).map(({ node }) => node).filter((node) => after.includes(node));
+    const after = new Set(this.executions.filter(({ attempt }) => attempt > 1).map(({ node }) => node));
+    return (this.killed?.finished ?? []).map(({ node }) => node).filter((node) => after.has(node));
   }
 
   /** `onBegin` is called as a node begins; returning a promise holds up the reading, not the run. */

@@ -1,5 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { processEnv } from '../../config/env.ts';
 
 /** A real worker in a process of its own, which can be killed. */
 export class WorkerProcess {
@@ -7,7 +8,7 @@ export class WorkerProcess {
 
   constructor(configPath: string, env: Readonly<Record<string, string>>) {
     this.#child = fork(process.argv[1] ?? '', ['worker', '--config', configPath], {
-      env: { ...process.env, ...env },
+      env: { ...processEnv(), ...env },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
   }
