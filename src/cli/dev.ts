@@ -12,8 +12,8 @@ import { watchSources } from './watch-sources.ts';
 
 /** After this a child that was told to stop is killed: its runs go on once their leases have run out. */
 const STOP_LIMIT_MS = 6000;
-/** A server that was up for longer than this did not fail because of its sources: it is started again. */
-const WAS_HEALTHY_MS = 1000;
+/** A server that ends by itself is started again, but not for ever with the same sources. */
+const MAX_CRASHES = 5;
 
 /** Serves a project in a child process, and replaces the child when the project's files change. Threads and runs stay. */
 export async function dev({ configPath, flags }: CliOptions, args: string[]): Promise<void> {
@@ -23,16 +23,13 @@ export async function dev({ configPath, flags }: CliOptions, args: string[]): Pr
   const child = new DevChild(config, args);
   // This process and its children share one Postgres; held here, it stays up while they come and go.
   const postgres = holdPostgres(config);
+  const unwatch = watchSources(config.projectDir, (file) => child.onChange(file));
   try {
     const started = await Promise.race([child.start(), stopped]);
-    if (started === 'failed') {
-      process.exitCode = 1;
-      return;
-    }
-    const unwatch = watchSources(config.projectDir, (file) => void child.replace(`${file} changed`));
-    await stopped;
-    unwatch();
+    if (started === 'failed') process.exitCode = 1;
+    else await stopped;
   } finally {
+    unwatch();
     await child.stop();
     await (await postgres)?.stop();
   }
@@ -52,7 +49,9 @@ class DevChild {
   #ending = false;
   /** Why the next start happens; null when none is due. */
   #due: string | null = null;
+  /** Starts and replacements, one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
+  #crashes = 0;
 
   constructor(config: BatonConfig, args: string[]) {
     this.#config = config;
@@ -60,33 +59,42 @@ class DevChild {
   }
 
   async start(): Promise<'ready' | 'failed'> {
-    const ready = await this.#launch();
+    const launching = this.#launch();
+    this.#turn = launching;
+    const ready = await launching;
     if (ready) console.log(banner(this.#config, ready));
     return ready ? 'ready' : 'failed';
   }
 
-  /** Changes that come while a replacement is due are part of it. */
-  async replace(reason: string): Promise<void> {
-    const due = this.#due !== null;
-    this.#due = reason;
-    if (due) return;
-    this.#turn = this.#turn.then(async () => {
-      const since = performance.now();
-      await this.#stopProcess();
-      const why = this.#due;
-      this.#due = null;
-      if (this.#ending) return;
-      const ready = await this.#launch();
-      const took = Math.round(performance.now() - since);
-      console.log(ready ? `${why}: started again in ${took} ms` : `${why}: not started, waiting for the next change`);
-    });
-    await this.#turn;
+  onChange(file: string): void {
+    this.#crashes = 0;
+    this.#replace(`${file} changed`);
   }
 
   async stop(): Promise<void> {
     this.#ending = true;
     await this.#stopProcess();
     await this.#turn;
+  }
+
+  /** Changes that come while a replacement is due are part of it. */
+  #replace(reason: string): void {
+    const isDue = this.#due !== null;
+    this.#due = reason;
+    if (!isDue) this.#turn = this.#turn.then(() => this.#replaceNow());
+  }
+
+  async #replaceNow(): Promise<void> {
+    const startedAtMs = performance.now();
+    await this.#stopProcess();
+    const reason = this.#due;
+    this.#due = null;
+    if (this.#ending) return;
+    const ready = await this.#launch();
+    const tookMs = Math.round(performance.now() - startedAtMs);
+    console.log(
+      ready ? `${reason}: started again in ${tookMs} ms` : `${reason}: not started, waiting for the next change`,
+    );
   }
 
   /** Null when the child ended before it was ready; it has said why. */
@@ -99,18 +107,18 @@ class DevChild {
     const ready = await Promise.race([once(child, 'message').then(([message]) => message as Ready), exited]);
     if (ready) {
       this.#keepPort(ready.url);
-      const readyAtMs = performance.now();
-      child.once('exit', () => this.#onExit(child, performance.now() - readyAtMs));
+      child.once('exit', () => this.#onExit(child));
     }
     return ready;
   }
 
-  #onExit(child: ChildProcess, wasUpMs: number): void {
+  #onExit(child: ChildProcess): void {
     if (this.#process !== child || this.#ending) return;
     this.#process = null;
-    const how = `The server ended (${child.signalCode ?? `exit code ${child.exitCode}`})`;
-    if (wasUpMs > WAS_HEALTHY_MS) void this.replace(how);
-    else console.log(`${how}: waiting for the next change`);
+    this.#crashes += 1;
+    const reason = `The server ended (${child.signalCode ?? `exit code ${child.exitCode}`})`;
+    if (this.#crashes <= MAX_CRASHES) this.#replace(reason);
+    else console.log(`${reason} once more: waiting for the next change`);
   }
 
   async #stopProcess(): Promise<void> {

@@ -16,5 +16,7 @@ export function stopRequest(): Promise<void> {
     process.on('SIGINT', ask);
     process.on('SIGTERM', ask);
     process.on('disconnect', resolve);
+    const { connected } = process as { connected?: boolean }; // undefined without a parent that talks
+    if (connected === false) resolve();
   });
 }
