@@ -65,21 +65,26 @@ export class Executor {
   }
 
   async #attempt(attempt: Attempt): Promise<void> {
-    const { queue, saver, events, maxAttempts } = this.#parts;
+    const { saver, events, maxAttempts } = this.#parts;
     const { run } = attempt;
     await saver.fence(run.thread_id, run.fencing_token);
-    const latest = await saver.latest(run.thread_id);
-    const { idleAttempts, lastSeq } = await queue.begin(run, `${latest?.checkpoint_id}+${latest?.pending_writes}`);
+    const { resumes, idleAttempts, lastSeq } = run.attempt === 1 ? FIRST : await this.#lookBack(run);
     const runLog = events.open(run, lastSeq);
     if (idleAttempts >= maxAttempts) {
       await this.#end(attempt, runLog, { kind: 'failed', error: exhausted(idleAttempts) });
       return;
     }
     runLog.write('metadata', { run_id: run.run_id, attempt: run.attempt });
-    const ending = attempt.signal.aborted
-      ? stopped(attempt)
-      : await this.#runGraph(attempt, runLog, hasBegun(run, latest));
+    const ending = attempt.signal.aborted ? stopped(attempt) : await this.#runGraph(attempt, runLog, resumes);
     await this.#end(attempt, runLog, ending);
+  }
+
+  /** How far the attempts before this one came. */
+  async #lookBack(run: ClaimedRun): Promise<typeof FIRST> {
+    const { queue, saver } = this.#parts;
+    const latest = await saver.latest(run.thread_id);
+    const progress = await queue.begin(run, `${latest?.checkpoint_id}+${latest?.pending_writes}`);
+    return { resumes: hasBegun(run, latest), ...progress };
   }
 
   /** `resumes`: an earlier attempt has applied the input; this one goes on from the last checkpoint. */
@@ -174,6 +179,9 @@ export class Executor {
     return this.#parts.states.outcome(run.graph_id, run.thread_id, run.kwargs.config);
   }
 }
+
+/** What the first attempt need not look for. */
+const FIRST = { resumes: false, idleAttempts: 0, lastSeq: -1 };
 
 /**
  * Whether an earlier attempt has applied the run's input. A command is stored beside the checkpoint that it answers; an
