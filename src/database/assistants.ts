@@ -51,7 +51,7 @@ export class Assistants {
       const [row] = await tx.query<Assistant>(
         `update baton.assistants a set
            graph_id = coalesce($2, a.graph_id), name = coalesce($3, a.name), description = coalesce($4, a.description),
-           config = coalesce($5, a.config), context = coalesce($6, a.context), metadata = a.metadata || coalesce($7, '{}'),
+           config = coalesce($5, a.config), context = coalesce($6, a.context), metadata = a.metadata || coalesce($7::jsonb, '{}'),
            version = (select max(version) + 1 from baton.assistant_versions v where v.assistant_id = a.assistant_id),
            updated_at = now()
          where assistant_id = $1 returning ${COLUMNS}`,

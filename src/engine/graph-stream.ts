@@ -42,7 +42,7 @@ export async function* streamGraph(request: GraphStreamRequest): AsyncGenerator<
     if (event.event === 'on_chain_stream' && event.run_id === config.runId) {
       yield* naming.name(asChunk(event.data.chunk, subgraphs));
     }
-    yield { event: 'events', data: toWire(event) };
+    yield { event: 'events', data: withoutPrivateKeys(toWire(event)) };
   }
 }
 

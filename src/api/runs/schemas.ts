@@ -26,6 +26,11 @@ export const result = json;
 const breakpoints = optional(z.union([z.literal('*'), z.array(z.string())]));
 const streamMode = z.enum(STREAM_MODES);
 
+/** Whether the thread of a stateless run stays. The official TypeScript client has other words for it than the server. */
+const onCompletion = z
+  .enum(['delete', 'keep', 'complete', 'continue'])
+  .transform((word) => (word === 'keep' || word === 'continue' ? 'keep' : 'delete'));
+
 /** What every way to start a run has in common. */
 const options = {
   config: optional(runConfig.extend({ metadata: optional(jsonObject) })),
@@ -46,7 +51,7 @@ const options = {
   /** The older name of durability. */
   checkpoint_during: optional(z.boolean()),
   on_disconnect: optional(z.enum(['cancel', 'continue'])),
-  on_completion: optional(z.enum(['delete', 'keep'])),
+  on_completion: optional(onCompletion),
   webhook: z.unknown().optional(),
   feedback_keys: z.unknown().optional(),
   strict_resume: z.unknown().optional(),

@@ -10,6 +10,7 @@ import type { GraphRegistry } from '../../engine/graphs/registry.ts';
 import type { AssistantService } from '../assistants/service.ts';
 import { checkpointRef } from '../checkpoint-ref.ts';
 import { refuseUnsupported } from '../unsupported.ts';
+import { withNamedNull } from './null-answer.ts';
 import { checkpointOfConfig, mergeConfig } from './run-config.ts';
 import type { Resume, RunCreate } from './schemas.ts';
 import { watchToEnd, type RunFollower } from './watch.ts';
@@ -76,6 +77,7 @@ export class RunService {
         },
         kwargs: {
           ...kwargsOf(request, threadId === null),
+          ...(request.command && { command: withNamedNull(request.command, thread, checkpoint !== undefined) }),
           config: config.run,
           context: { ...assistant.context, ...request.context },
           ...(checkpoint && { checkpoint }),
@@ -192,12 +194,14 @@ export class RunService {
   }
 }
 
-function kwargsOf(request: RunCreate, stateless: boolean): Omit<RunKwargs, 'config' | 'context' | 'checkpoint'> {
-  const { input, command, stream_mode, interrupt_before, interrupt_after } = request;
+function kwargsOf(
+  request: RunCreate,
+  stateless: boolean,
+): Omit<RunKwargs, 'command' | 'config' | 'context' | 'checkpoint'> {
+  const { input, stream_mode, interrupt_before, interrupt_after } = request;
   const modes = [stream_mode ?? []].flat();
   return {
     ...(input !== undefined && { input }),
-    ...(command && { command }),
     stream_mode: modes.length > 0 ? [...new Set(modes)] : ['values'],
     stream_subgraphs: request.stream_subgraphs ?? false,
     ...(interrupt_before && interrupt_before.length > 0 && { interrupt_before }),

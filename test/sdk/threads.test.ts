@@ -1,0 +1,197 @@
+import type { Checkpoint } from '@langchain/langgraph-sdk';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { uuidv7 } from '../../src/core/ids.ts';
+import { call } from './fixtures/call.ts';
+import { testServer, type TestServer } from './fixtures/test-server.ts';
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await testServer({ stateUrl: 'memory:' });
+});
+afterAll(() => server.stop());
+
+const input = { log: [] };
+
+describe('a thread', () => {
+  it('can be created, found, changed and deleted', async () => {
+    const { client } = server;
+    const made = await client.threads.create({ metadata: { case: 'x-1' } });
+    expect(made).toMatchObject({ status: 'idle', metadata: { case: 'x-1' }, values: null, interrupts: {} });
+    expect(await client.threads.get(made.thread_id, { include: ['ttl'] })).toEqual(made);
+    expect(await client.threads.update(made.thread_id, { metadata: { by: 'me' } })).toMatchObject({
+      metadata: { case: 'x-1', by: 'me' },
+    });
+    await client.threads.update(made.thread_id, { metadata: { by: 'you' }, returnMinimal: true });
+    expect(await client.threads.search({ metadata: { case: 'x-1' }, select: ['metadata'] })).toEqual([
+      { metadata: { case: 'x-1', by: 'you' } },
+    ]);
+    expect(await client.threads.count({ metadata: { case: 'x-1' } })).toBe(1);
+    await client.threads.delete(made.thread_id);
+    await expect(client.threads.get(made.thread_id)).rejects.toThrow(/404.*not found/);
+    await expect(client.threads.delete(made.thread_id)).rejects.toThrow(/404/);
+  });
+
+  it('keeps its id to itself unless the caller does not mind', async () => {
+    const { client } = server;
+    const threadId = uuidv7();
+    const first = await client.threads.create({ threadId });
+    await expect(client.threads.create({ threadId })).rejects.toThrow(/409.*already exists/);
+    expect(await client.threads.create({ threadId, ifExists: 'do_nothing' })).toEqual(first);
+    expect(await client.threads.get(threadId.toUpperCase())).toEqual(first);
+  });
+
+  it('is found by status, values and id, and in order', async () => {
+    const { client } = server;
+    const ids: string[] = [];
+    for (const log of [['one'], ['two']]) {
+      const thread = await client.threads.create({ metadata: { list: 'ordered' } });
+      await client.runs.wait(thread.thread_id, 'line', { input: { log } });
+      ids.push(thread.thread_id);
+    }
+    const idsOf = (threads: { thread_id: string }[]) => threads.map((thread) => thread.thread_id);
+    expect(idsOf(await client.threads.search({ ids, sortBy: 'created_at', sortOrder: 'asc' }))).toEqual(ids);
+    expect(idsOf(await client.threads.search({ ids }))).toEqual(ids.toReversed());
+    expect(idsOf(await client.threads.search({ values: { log: ['two', 'a', 'b', 'c'] } }))).toEqual([ids[1]]);
+    expect(await client.threads.search({ ids, status: 'interrupted' })).toEqual([]);
+    expect(await client.threads.search({ ids, status: 'idle' })).toHaveLength(2);
+  });
+
+  it('can be made with a state, and then runs from there', async () => {
+    const { client } = server;
+    const thread = await client.threads.create({
+      graphId: 'line',
+      supersteps: [
+        { updates: [{ values: { log: ['in'] }, asNode: '__input__' }] },
+        { updates: [{ values: { log: ['in'] }, asNode: '__start__' }] },
+        { updates: [{ values: { log: ['A'] }, asNode: 'a' }] },
+      ],
+    });
+    expect(thread).toMatchObject({ status: 'interrupted', values: { log: ['in', 'A'] } });
+    expect(await client.runs.wait(thread.thread_id, 'line', { input: null })).toEqual({ log: ['in', 'A', 'b', 'c'] });
+  });
+
+  it('is not left behind when its state could not be made', async () => {
+    const threadId = uuidv7();
+    const steps = [{ updates: [{ values: { log: ['x'] }, asNode: 'nowhere' }] }];
+    await expect(server.client.threads.create({ threadId, graphId: 'line', supersteps: steps })).rejects.toThrow(
+      /422.*nowhere/,
+    );
+    await expect(server.client.threads.create({ threadId, supersteps: steps })).rejects.toThrow(/422.*graph_id/);
+    await expect(server.client.threads.get(threadId)).rejects.toThrow(/404/);
+  });
+
+  it('takes its runs and its state with it when it is deleted', async () => {
+    const { client } = server;
+    const threadId = uuidv7();
+    await client.threads.create({ threadId });
+    await client.runs.wait(threadId, 'line', { input });
+    await client.threads.delete(threadId);
+    await client.threads.create({ threadId, graphId: 'line' });
+    expect(await client.threads.getHistory(threadId)).toEqual([]);
+    expect(await client.runs.list(threadId)).toEqual([]);
+  });
+});
+
+describe('a copy of a thread', () => {
+  it('has the history and goes its own way', async () => {
+    const { client } = server;
+    const source = await client.threads.create({ metadata: { case: 'copied' } });
+    await client.runs.wait(source.thread_id, 'line', { input, interruptBefore: ['c'] });
+    const copy = (await client.threads.copy(source.thread_id)) as unknown as { thread_id: string };
+    expect(copy).toMatchObject({ status: 'interrupted', metadata: { case: 'copied', thread_id: copy.thread_id } });
+    expect(await client.threads.getHistory(copy.thread_id)).toHaveLength(4);
+    await client.runs.wait(copy.thread_id, 'line', { input: null });
+    expect((await client.threads.getState(copy.thread_id)).values).toEqual({ log: ['a', 'b', 'c'] });
+    expect((await client.threads.getState(source.thread_id)).values).toEqual({ log: ['a', 'b'] });
+  });
+
+  it('needs a source', async () => {
+    await expect(server.client.threads.copy(uuidv7())).rejects.toThrow(/409/);
+  });
+});
+
+describe('the state of a thread', () => {
+  it('is an empty shell before the first run', async () => {
+    const { client } = server;
+    const { thread_id } = await client.threads.create();
+    expect(await client.threads.getState(thread_id)).toMatchObject({
+      values: {},
+      next: [],
+      tasks: [],
+      checkpoint: null,
+    });
+    expect(await client.threads.getHistory(thread_id)).toEqual([]);
+    await expect(client.threads.updateState(thread_id, { values: {} })).rejects.toThrow(/422.*graph/);
+  });
+
+  it('can be read at any checkpoint, by id or by configuration, and in part', async () => {
+    const { client } = server;
+    const { thread_id } = await client.threads.create();
+    await client.runs.wait(thread_id, 'line', { input, metadata: { mark: 'm' } });
+    const history = await client.threads.getHistory(thread_id);
+    expect(history.map((state) => state.next)).toEqual([[], ['c'], ['b'], ['a'], ['__start__']]);
+    for (const state of history) {
+      const id = state.checkpoint.checkpoint_id as string;
+      expect(await client.threads.getState(thread_id, id)).toMatchObject({ values: state.values, next: state.next });
+      expect(await client.threads.getState(thread_id, state.checkpoint)).toMatchObject({ values: state.values });
+    }
+    expect(history[0]?.metadata).toMatchObject({ mark: 'm', graph_id: 'line' });
+    expect(await client.threads.getState(thread_id, undefined, { select: ['next', 'values.log'] as never })).toEqual({
+      next: [],
+      values: { log: ['a', 'b', 'c'] },
+    });
+    await expect(client.threads.getState(thread_id, uuidv7())).rejects.toThrow(/404/);
+  });
+
+  it('has a history that can be paged and filtered', async () => {
+    const { client } = server;
+    const { thread_id } = await client.threads.create();
+    await client.runs.wait(thread_id, 'line', { input, metadata: { mark: 'first' } });
+    await client.runs.wait(thread_id, 'line', { input, metadata: { mark: 'second' } });
+    const all = await client.threads.getHistory(thread_id, { limit: 100 });
+    expect(all).toHaveLength(10);
+    const before = all[3]?.checkpoint as { checkpoint_id: string };
+    const rest = all.slice(4, 6).map((state) => state.checkpoint);
+    const spellings = [before.checkpoint_id, before, { configurable: { checkpoint_id: before.checkpoint_id } }];
+    for (const spelling of spellings) {
+      const page = await client.threads.getHistory(thread_id, { limit: 2, before: spelling as never });
+      expect(page.map((state) => state.checkpoint)).toEqual(rest);
+    }
+    const url = `${server.url}/threads/${thread_id}/history?limit=2&before=${before.checkpoint_id}`;
+    expect((await call(url, 'GET')).json.map((state: { checkpoint: unknown }) => state.checkpoint)).toEqual(rest);
+    const marked = await client.threads.getHistory(thread_id, { limit: 100, metadata: { mark: 'second' } });
+    expect(marked).toHaveLength(5);
+  });
+
+  it('shows subgraphs when asked', async () => {
+    const { client } = server;
+    const { thread_id } = await client.threads.create();
+    await client.runs.wait(thread_id, 'parent', { input, config: { configurable: { ask: true } } });
+    const [reference] = (await client.threads.getState(thread_id)).tasks;
+    expect(reference).toMatchObject({ name: 'child', state: null, interrupts: [{ value: 'deeper?' }] });
+    const [whole] = (await client.threads.getState(thread_id, undefined, { subgraphs: true })).tasks;
+    expect(whole?.state).toMatchObject({ values: { log: ['inside'] }, next: ['deeper'] });
+    const inside = await client.threads.getState(thread_id, reference?.checkpoint as Checkpoint);
+    expect(inside).toMatchObject({ values: { log: ['inside'] }, next: ['deeper'] });
+    const history = await client.threads.getHistory(thread_id, { checkpoint: reference?.checkpoint as Checkpoint });
+    expect(history.map((state) => state.next)).toEqual([['deeper'], ['inside'], ['__start__']]);
+  });
+
+  it('belongs to the graph that was made for the run’s configuration', async () => {
+    const { client } = server;
+    const { thread_id } = await client.threads.create();
+    await client.runs.wait(thread_id, 'made', { input, config: { configurable: { node: 'special' } } });
+    await client.threads.updateState(thread_id, { values: { log: ['by hand'] }, asNode: 'special' });
+    expect((await client.threads.getState(thread_id)).values).toEqual({ log: ['special', 'by hand'] });
+  });
+});
+
+describe('fields that are not supported', () => {
+  it('are refused by name, unless they ask for nothing', async () => {
+    const { client } = server;
+    await expect(client.threads.create({ ttl: 5 })).rejects.toThrow(/422.*"ttl" is not supported yet/);
+    await expect(client.threads.search({ extract: { a: 'values.b' } })).rejects.toThrow(/422.*"extract"/);
+    const { status } = await call(`${server.url}/threads`, 'POST', { ttl: null });
+    expect(status).toBe(200);
+  });
+});
