@@ -11,3 +11,9 @@ export async function crashPoint(connection: Connection, point: string): Promise
   // The signal is on its way: nothing after this point may happen any more.
   await new Promise(() => {});
 }
+
+/** What the nodes write their executions into, and what a test arms points with. */
+export async function createCrashTables(connection: Pick<Connection, 'query'>): Promise<void> {
+  await connection.query('create table ledger (run_id uuid not null, node text not null)', []);
+  await connection.query('create table armed (point text not null)', []);
+}

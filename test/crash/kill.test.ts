@@ -1,6 +1,4 @@
-import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { systemAssistantId, uuidv7 } from '../../src/core/ids.ts';
@@ -12,36 +10,23 @@ import { Runs } from '../../src/database/runs.ts';
 import { Threads } from '../../src/database/threads.ts';
 import { RunStreams } from '../../src/engine/streams.ts';
 import { testDatabase } from '../postgres.ts';
+import { createCrashTables } from './crash-point.ts';
+import { Processes } from './processes.ts';
 
-const WORKER = fileURLToPath(new URL('worker-process.ts', import.meta.url));
 const NODES = ['a', 'b1', 'b2', 'c', 'd'];
 const log = pino({ level: 'silent' });
 
 let server: Awaited<ReturnType<typeof testDatabase>>;
 let database: Database;
 let streams: RunStreams;
-const workers = new Set<ChildProcess>();
+let workers: Processes;
 let replacement: Promise<unknown> = Promise.resolve();
-
-async function startWorker(): Promise<ChildProcess> {
-  const worker = fork(WORKER, {
-    execArgv: ['--import', 'tsx'],
-    env: { ...process.env, DATABASE_URL: server.url, STATE_URL: '' },
-  });
-  workers.add(worker);
-  worker.once('exit', () => workers.delete(worker));
-  await Promise.race([
-    once(worker, 'message'),
-    once(worker, 'exit').then(([code]) => Promise.reject(new Error(`a worker ended with ${code}`))),
-  ]);
-  return worker;
-}
 
 /** Resolves when one of the workers is killed. Another starts in its place while the rest goes on. */
 async function oneIsKilled(): Promise<void> {
-  const [, signal] = await Promise.race([...workers].map((worker) => once(worker, 'exit')));
+  const [, signal] = await Promise.race([...workers.running].map((worker) => once(worker, 'exit')));
   expect(signal).toBe('SIGKILL');
-  replacement = startWorker();
+  replacement = workers.start('worker');
 }
 
 /** Tells the worker that has the run to stop, as a deploy does. */
@@ -109,16 +94,16 @@ beforeAll(async () => {
   server = await testDatabase();
   database = new Database({ url: server.url, log, applicationName: 'test' });
   await migrate(database);
-  await database.query('create table ledger (run_id uuid not null, node text not null)');
-  await database.query('create table armed (point text not null)');
   streams = new RunStreams({ events: new RunEvents(database), log });
   await streams.start(database.listener);
-  await Promise.all([startWorker(), startWorker()]);
+  await createCrashTables(database);
+  workers = new Processes(server.url);
+  await Promise.all([workers.start('worker'), workers.start('worker')]);
 });
 
 afterAll(async () => {
   await replacement;
-  for (const worker of workers) worker.kill('SIGKILL');
+  workers.killAll();
   await database.close();
   await server.drop();
 });

@@ -13,6 +13,8 @@ function runner(name: string) {
     await client.connect();
     try {
       await client.query('insert into ledger (run_id, node) values ($1, $2)', [config.configurable?.['run_id'], name]);
+      // Passes at once unless a test holds this gate shut.
+      await client.query('select pg_advisory_xact_lock_shared(hashtext($1))', [`gate ${name}`]);
       await crashPoint(client, `inside ${name}`);
       await client.query('select pg_notify($1, $2)', ['node_done', name]);
     } finally {

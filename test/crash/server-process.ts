@@ -68,12 +68,13 @@ function withSaverCrashPoints(saver: DurableSaver, database: () => Database): Du
 }
 
 const config = loadConfig({ configPath: fileURLToPath(new URL('langgraph.json', import.meta.url)) });
+const role = process.env['ROLE'];
 let opened: Database;
 const server = await BatonServer.create(
   { ...config, worker: { ...config.worker, leaseMs: 1000, pollMs: 200, graceMs: 5000 } },
   {
     log: pino({ level: process.env['BATON_LOG_LEVEL'] ?? 'silent' }, pino.destination(2)),
-    role: { api: false, worker: true },
+    role: { api: role === 'api', worker: role === 'worker' },
     decorate: {
       database: (database) => (opened = withCrashPoints(database)),
       saver: (saver) => withSaverCrashPoints(saver, () => opened),
@@ -82,6 +83,6 @@ const server = await BatonServer.create(
 );
 await server.start();
 process.once('SIGTERM', () => void server.stop());
-process.send?.('ready');
+process.send?.({ url: server.url });
 // The channel to the test keeps the process up no longer than the test.
 process.once('disconnect', () => process.exit(0));
