@@ -60,6 +60,10 @@ export class BatonServer {
     return new BatonServer(config, options, await openParts(config, options));
   }
 
+  get log(): Logger {
+    return this.#parts.log;
+  }
+
   /** Where the control plane's database is, without secrets, for a banner. */
   get database(): { origin: 'embedded' | 'system' | 'given'; address: string } {
     const { postgres, database } = this.#parts;

@@ -1,0 +1,104 @@
+import { Client } from '@langchain/langgraph-sdk';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Database, type Queryable } from '../../src/database/database.ts';
+import { RunQueue } from '../../src/database/run-queue.ts';
+import { startTestServer, type TestServer } from '../../src/testing/index.ts';
+import { testDatabase } from '../postgres.ts';
+
+const file = fileURLToPath(new URL('fixtures/retry-graphs.ts', import.meta.url));
+const FINISH = /ended as \(\s*update baton\.runs set status = \$3/;
+
+let postgres: Awaited<ReturnType<typeof testDatabase>>;
+let baton: TestServer;
+let client: Client;
+/** How many ends of runs are still to be lost, as when the connection to Postgres goes away just then. */
+let endsToLose: number;
+
+function losingEnds(database: Database): Database {
+  const transaction = database.transaction.bind(database);
+  database.transaction = (work) =>
+    transaction((tx) => {
+      const watched: Queryable = {
+        query: (text, values) => {
+          if (FINISH.test(text) && endsToLose-- > 0) throw new Error('Connection terminated unexpectedly');
+          return tx.query(text, values);
+        },
+      };
+      return work(watched);
+    });
+  return database;
+}
+
+async function serve(worker: boolean): Promise<void> {
+  baton = await startTestServer({
+    graphs: { row: `${file}:row`, two: `${file}:twoQuestions` },
+    databaseUrl: postgres.url,
+    stateUrl: postgres.url,
+    role: { api: true, worker },
+    worker: { maxAttempts: 3 },
+    decorate: { database: losingEnds },
+  });
+  client = new Client({ apiUrl: baton.url, callerOptions: { maxRetries: 0 } });
+}
+
+beforeEach(async () => {
+  endsToLose = 0;
+  postgres = await testDatabase();
+});
+
+afterEach(async () => {
+  await baton.stop();
+  await postgres.drop();
+});
+
+describe('a second attempt', () => {
+  it.each(['interruptBefore', 'interruptAfter'] as const)(
+    'stops at the %s at which the first one had stopped',
+    async (kind) => {
+      await serve(true);
+      const thread = await client.threads.create();
+      endsToLose = 1;
+      await client.runs.wait(thread.thread_id, 'row', { input: {}, [kind]: [kind === 'interruptBefore' ? 'c' : 'b'] });
+      const state = await client.threads.getState<{ log: string[] }>(thread.thread_id);
+      expect(endsToLose).toBeLessThan(1);
+      expect(state.values.log).toEqual(['a', 'b']);
+      expect(state.next).toEqual(['c']);
+      expect((await client.threads.get(thread.thread_id)).status).toBe('interrupted');
+      await client.runs.wait(thread.thread_id, 'row', { input: null });
+      expect((await client.threads.getState<{ log: string[] }>(thread.thread_id)).values.log).toEqual(['a', 'b', 'c']);
+    },
+  );
+
+  it('does not take the answer to the first question for that to the second', async () => {
+    await serve(true);
+    const thread = await client.threads.create();
+    await client.runs.wait(thread.thread_id, 'two', { input: {} });
+    endsToLose = 1;
+    await client.runs.wait(thread.thread_id, 'two', { command: { resume: 'one' } });
+    const asked = await client.threads.get(thread.thread_id);
+    expect(endsToLose).toBeLessThan(1);
+    expect(asked.status).toBe('interrupted');
+    expect(Object.values(asked.interrupts).flat()).toMatchObject([{ value: 'second?' }]);
+    await client.runs.wait(thread.thread_id, 'two', { command: { resume: 'two' } });
+    expect((await client.threads.getState<{ log: string[] }>(thread.thread_id)).values.log).toEqual(['one/two']);
+  });
+
+  it('after too many at the same place is the last: the run fails and says why', async () => {
+    await serve(false);
+    const thread = await client.threads.create();
+    const run = await client.runs.create(thread.thread_id, 'row', { input: {} });
+    const database = new Database({ url: postgres.url, log: baton.server.log, applicationName: 'test' });
+    const queue = new RunQueue(database);
+    for (let lost = 0; lost < 5; lost++) {
+      const [claimed] = await queue.claim({ workerId: 'lost', graphIds: ['row'], limit: 1, leaseMs: 0 });
+      if (claimed && claimed.attempt > 1) await queue.begin(claimed, 'undefined+undefined');
+    }
+    await baton.server.worker.tick();
+    const answer = await client.runs.join(thread.thread_id, run.run_id);
+    expect(answer).toMatchObject({ __error__: { error: 'WorkerLost' } });
+    expect((await client.runs.get(thread.thread_id, run.run_id)).status).toBe('error');
+    expect((await client.threads.get(thread.thread_id)).status).toBe('error');
+    await database.close();
+  });
+});
