@@ -1,6 +1,7 @@
 import type { RunnableConfig } from '@langchain/core/runnables';
 import { getCheckpointId } from '@langchain/langgraph-checkpoint';
 import { InvalidInputError } from '../core/errors.ts';
+import { FENCING_TOKEN_KEY } from '../core/fencing.ts';
 import type { CheckpointKey } from './checkpoint-driver.ts';
 
 /** Which checkpoint a config means: one, or without an id the latest of the namespace. */
@@ -36,7 +37,7 @@ export function configOf({ thread_id, checkpoint_ns, checkpoint_id }: Checkpoint
 
 /** What the engine hands to the saver: the right to write, and which run is writing. */
 export function writerOf(config: RunnableConfig): { token: number | undefined; run_id: string | null } {
-  const { baton_fencing_token: token, run_id: runId } = config.configurable ?? {};
+  const { [FENCING_TOKEN_KEY]: token, run_id: runId } = config.configurable ?? {};
   const id: unknown = runId ?? config.metadata?.['run_id'];
   return { token: token === undefined ? undefined : Number(token), run_id: typeof id === 'string' ? id : null };
 }

@@ -36,7 +36,7 @@ export interface LatestCheckpoint {
 /**
  * The saver that a graph runs on: all that LangGraph means by a checkpoint, over a driver that stores rows of bytes.
  *
- * In `config.configurable` it reads `thread_id`, `checkpoint_ns`, `checkpoint_id`, `run_id` and `baton_fencing_token`. With a
+ * In `config.configurable` it reads `thread_id`, `checkpoint_ns`, `checkpoint_id`, `run_id` and FENCING_TOKEN_KEY. With a
  * token a write is refused with FencedError unless `fence` was called for the thread, and for no newer token. What cannot
  * be stored throws UnstorableValueError and leaves other writes alone.
  */

@@ -1,4 +1,5 @@
 import type { CheckpointKey, PutCheckpoint, PutWrites } from '../../checkpoint-driver.ts';
+import { COLUMNS, KINDS, textOf } from './batch-text.ts';
 import { foldWrites } from './folded-writes.ts';
 import { toJsonb, toKey } from './text-key.ts';
 
@@ -10,24 +11,8 @@ export interface Change {
   reject: (error: unknown) => void;
 }
 
-/** A row of the statement's VALUES: the number of its change, its kind (checkpoint, writes, value), then its columns. */
+/** A row of the statement's VALUES: the number of its change, its kind, then its columns. */
 type Row = (string | number | Uint8Array | null)[];
-
-const COLUMNS = [
-  ['n', 'int4'],
-  ['kind', 'text'],
-  ['thread_id', 'text'],
-  ['token', 'int8'],
-  ['checkpoint_ns', 'text'],
-  ['id', 'text'],
-  ['ref', 'text'],
-  ['task_path', 'text'],
-  ['run_id', 'text'],
-  ['metadata', 'jsonb'],
-  ['value_ids', 'text[]'],
-  ['body', 'bytea'],
-  ['parent_writes', 'bytea'],
-] as const;
 
 export interface Statement {
   query: { name: string; text: string; values: (string | number | Uint8Array | null)[] };
@@ -41,6 +26,9 @@ export function changedRow({ put, putWrites }: Change): PutCheckpoint | PutWrite
   return change;
 }
 
+/** Every text that was needed so far, by its name. */
+const TEXTS = new Map<string, string>();
+
 /**
  * One statement that makes all changes, each in its own right: what a fence refuses is left out and the rest is made.
  * Writes that led to a checkpoint of the same batch are folded into its row.
@@ -48,16 +36,21 @@ export function changedRow({ put, putWrites }: Change): PutCheckpoint | PutWrite
 export function statementOf(changes: readonly Change[]): Statement {
   const children = childrenOf(changes);
   const rows = rowsOf(changes, children);
-  // Few shapes, so that each connection plans few statements.
+  // Few shapes, so that each connection plans few statements; and no part that has nothing to do, for each takes its time.
   const size = 2 ** Math.ceil(Math.log2(rows.length));
-  const fenced = changes.some((change) => changedRow(change).token !== undefined);
+  const kinds = KINDS.filter((kind) => rows.some((row) => row[1] === kind));
+  const fenced = changes.filter((change) => changedRow(change).token !== undefined).length;
+  const tokens = fenced === 0 ? 'none' : fenced === changes.length ? 'all' : 'some';
   const padding: Row = COLUMNS.map(() => null);
   const values = [...rows, ...Array.from({ length: size - rows.length }, () => padding)].flat();
+  const name = `baton_state_${kinds.join('')}_${tokens}_${size}`;
+  const text = TEXTS.get(name) ?? textOf(size, kinds, tokens);
+  TEXTS.set(name, text);
   return {
-    query: { name: `baton_state_${fenced ? 'fenced' : 'free'}_${size}`, text: textOf(size, fenced), values },
+    query: { name, text, values },
     made: (answer) => {
       const numbers = new Set(answer.map(({ n }) => Number(n)));
-      return (change) => !fenced || numbers.has(changes.indexOf(children.get(change) ?? change));
+      return (change) => numbers.has(changes.indexOf(children.get(change) ?? change));
     },
   };
 }
@@ -146,44 +139,4 @@ function writesRow(n: number, { row, token, value_ids }: PutWrites): Row {
 
 function placeOf({ thread_id, checkpoint_ns, checkpoint_id }: CheckpointKey, token: number | undefined): string {
   return JSON.stringify([thread_id, checkpoint_ns, checkpoint_id, token]);
-}
-
-function textOf(size: number, fenced: boolean): string {
-  const row = (at: number): string =>
-    `(${COLUMNS.map(([, type], column) => `$${at * COLUMNS.length + column + 1}::${type}`).join(',')})`;
-  const values = Array.from({ length: size }, (_, at) => row(at)).join(',');
-  return `
-with change(${COLUMNS.map(([name]) => name).join(',')}) as materialized (values ${values}),
-${
-  fenced
-    ? `fence as materialized (
-  select thread_id, token from baton_state.fences
-  where thread_id in (select thread_id from change where token is not null)
-  for share
-),
-allowed as materialized (
-  select change.* from change left join fence using (thread_id)
-  where kind is not null and (change.token is null or fence.token <= change.token)
-),`
-    : 'allowed as (select * from change where kind is not null),'
-}
-value as (
-  insert into baton_state.values (thread_id, id, body)
-  select thread_id, id, body from allowed where kind = 'v'
-  on conflict do nothing
-),
-writes as (
-  insert into baton_state.writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, run_id, value_ids, body)
-  select thread_id, checkpoint_ns, id, ref, task_path, run_id, value_ids, body from allowed where kind = 'w' order by n
-),
-checkpoint as (
-  insert into baton_state.checkpoints as stored
-    (thread_id, checkpoint_ns, checkpoint_id, parent_id, run_id, metadata, value_ids, body, parent_writes)
-  select thread_id, checkpoint_ns, id, ref, run_id, metadata, value_ids, body, parent_writes from allowed where kind = 'c'
-  on conflict (thread_id, checkpoint_ns, checkpoint_id) do update set
-    parent_id = excluded.parent_id, run_id = excluded.run_id, metadata = excluded.metadata, body = excluded.body,
-    value_ids = excluded.value_ids || stored.value_ids,
-    parent_writes = coalesce(excluded.parent_writes, stored.parent_writes)
-)
-${fenced ? 'select distinct n from allowed' : 'select 1'}`;
 }

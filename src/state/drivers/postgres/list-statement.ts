@@ -16,7 +16,7 @@ export function whereClause(query: CheckpointQuery, after: CheckpointKey | undef
     ['n', 'checkpoint_ns = ?', query.checkpoint_ns],
     ['i', 'checkpoint_id = ?', query.checkpoint_id],
     ['b', 'checkpoint_id < ?', query.before],
-    // Also in the metadata, but this one has an index.
+    // Also in the metadata, but here nothing has to be unpacked.
     ['r', 'run_id = ?', typeof runId === 'string' ? runId : undefined],
     [
       'a',

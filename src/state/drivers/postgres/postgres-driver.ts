@@ -70,10 +70,11 @@ export class PostgresDriver implements CheckpointDriver {
     const text = `with hit as (
       select *, row_number() over () as at from (
         select * from baton_state.checkpoints ${where}
-        order by checkpoint_id desc, thread_id desc, checkpoint_ns desc limit $${values.length + 1}
+        order by checkpoint_id desc, thread_id desc, checkpoint_ns desc limit ${limit}
       ) page
     ) ${storedOf(true)}`;
-    return checkpointsOf(await readRows(this.#pool, `baton_state_list_${shape}`, text, [...values, limit]));
+    // The limit is part of the text: as a parameter it would have the statement planned anew each time.
+    return checkpointsOf(await readRows(this.#pool, `baton_state_list_${shape}_${limit}`, text, values));
   }
 
   async chain(

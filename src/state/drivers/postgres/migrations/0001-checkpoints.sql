@@ -20,7 +20,6 @@ create table baton_state.checkpoints (
 );
 create index checkpoints_with_parent_writes on baton_state.checkpoints (thread_id, checkpoint_ns, parent_id)
   where parent_writes is not null;
-create index checkpoints_of_run on baton_state.checkpoints (run_id) where run_id is not null;
 
 -- Writes that were stored before a child of their checkpoint: of an unfinished step, of a question, of an answer.
 create table baton_state.writes (
