@@ -67,7 +67,7 @@ const DEFAULTS = {
   workers: 10,
   leaseSeconds: 10,
   graceSeconds: 10,
-  maxAttempts: 3,
+  maxAttempts: 5,
   logLevel: 'info' as LogLevel,
 };
 
