@@ -55,7 +55,7 @@ describe('an assistant', () => {
       name: 'Carol',
       description: 'careful',
       config: { tags: ['t'], recursion_limit: 7, configurable: { model: 'small' } },
-      context: { user: 1 } as never,
+      context: { user: 1 },
       metadata: { team: 'a' },
     });
     expect(made).toMatchObject({ name: 'Carol', version: 1, config: { recursion_limit: 7 }, metadata: { team: 'a' } });

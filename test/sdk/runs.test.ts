@@ -140,7 +140,7 @@ describe('what a run is configured with', () => {
     const { assistant_id } = await client.assistants.create({
       graphId: 'mirror',
       config: { tags: ['from-assistant'], configurable: { a: 'assistant', b: 'assistant', c: 'assistant' } },
-      context: { x: 'assistant', y: 'assistant' } as never,
+      context: { x: 'assistant', y: 'assistant' },
       metadata: { m: 'assistant', n: 'assistant', o: 'assistant' },
     });
     const { thread_id } = await client.threads.create({ metadata: { n: 'thread', o: 'thread' } });

@@ -118,10 +118,7 @@ describe.each(['memory:', 'the control plane’s Postgres'])('with the state in 
       await client.runs.wait(threadId, 'line', { input });
       const old = await client.threads.getState(threadId);
       const { checkpoint } = await before(threadId, 'b');
-      for (const place of [
-        { checkpoint: checkpoint as Checkpoint },
-        { checkpointId: String(checkpoint.checkpoint_id) },
-      ]) {
+      for (const place of [{ checkpoint: checkpoint }, { checkpointId: String(checkpoint.checkpoint_id) }]) {
         expect(await client.runs.wait(threadId, 'line', { input: null, ...place })).toEqual({ log: ['a', 'b', 'c'] });
       }
       const configurable = { checkpoint_id: checkpoint.checkpoint_id };
@@ -136,7 +133,7 @@ describe.each(['memory:', 'the control plane’s Postgres'])('with the state in 
       const threadId = await newThread();
       await client.runs.wait(threadId, 'line', { input: { log: ['first'] } });
       const { checkpoint } = await before(threadId, 'a');
-      await client.runs.wait(threadId, 'line', { input: { log: ['second'] }, checkpoint: checkpoint as Checkpoint });
+      await client.runs.wait(threadId, 'line', { input: { log: ['second'] }, checkpoint: checkpoint });
       expect((await client.threads.getState(threadId)).values).toEqual({ log: ['first', 'second', 'a', 'b', 'c'] });
     });
 
@@ -148,7 +145,7 @@ describe.each(['memory:', 'the control plane’s Postgres'])('with the state in 
       const { configurable } = await client.threads.updateState(threadId, {
         values: { log: ['edited'] },
         asNode: 'a',
-        checkpoint: checkpoint as Checkpoint,
+        checkpoint: checkpoint,
       });
       expect(configurable).toMatchObject({ thread_id: threadId, checkpoint_id: expect.any(String) });
       expect(await client.threads.get(threadId)).toMatchObject({
@@ -265,7 +262,7 @@ describe.each(['memory:', 'the control plane’s Postgres'])('with the state in 
       });
       const waiting = await remote.getState(config);
       expect(waiting.next).toEqual(['ask']);
-      await remote.invoke(new Command({ resume: 'remote' }) as never, config);
+      await remote.invoke(new Command({ resume: 'remote' }), config);
       expect((await remote.getState(config)).values).toEqual({ log: ['answer: "remote"'] });
       const history = await collect(
         remote.getStateHistory(config, { limit: 1, before: (await remote.getState(config)).config as never }),
