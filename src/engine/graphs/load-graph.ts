@@ -47,7 +47,11 @@ export async function buildGraph(graphId: string, source: GraphSource, build: ()
 }
 
 function failure(graphId: string, { file, exportName }: GraphSource, cause: unknown): ServiceError {
-  const reason = messageOf(cause).trim();
+  // Compilers and LangGraph explain at length below a blank line; `cause` has it all.
+  const reason = messageOf(cause)
+    .trim()
+    .split(/\n\s*\n/)[0]
+    ?.replaceAll(/\s*\n\s*/g, ' ');
   return new ServiceError(
     'graph_failed_to_load',
     `Graph "${graphId}" failed to load from ${file} (export "${exportName}"): ${reason}`,

@@ -91,6 +91,7 @@ describe('failures name the graph, the file, the export and the cause', () => {
     ['missing', source('missing'), /export "missing".*no such export. It exports: .*builder/],
     ['notGraph', source('notGraph'), /export "notGraph".*is not a graph/],
     ['failing', source('failing'), /export "failing".*no credentials/],
+    ['unreachable', source('unreachable'), /: Node `alone` is not reachable\.$/],
     ['nowhere', source('graph', 'nowhere.ts'), /nowhere\.ts.*export "graph"/],
   ])('%s', async (graphId, entry, message) => {
     const failing = new GraphRegistry({ [graphId]: entry }).get(graphId, use);
