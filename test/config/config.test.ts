@@ -34,7 +34,7 @@ describe('a project', () => {
       http: { host: '127.0.0.1', port: 2024, insecure: false },
       databaseUrl: null,
       stateUrl: null,
-      worker: { concurrency: 10, leaseMs: 10_000, pollMs: 1000, maxAttempts: 3, graceMs: 10_000 },
+      worker: { concurrency: 10, leaseMs: 10_000, pollMs: 1000, maxAttempts: 5, graceMs: 10_000 },
       logLevel: 'info',
       environment: {},
     });
