@@ -2,7 +2,7 @@ import { InvalidInputError } from '../core/errors.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** The variables that Baton reads, by name and type only; `config.ts` says what they mean. `.env.example` documents them. */

@@ -80,10 +80,3 @@ export interface RunError {
   error: string;
   message: string;
 }
-
-/** The statuses of a run that a thread is busy with. */
-export const ACTIVE_STATUSES = ['pending', 'running'] as const satisfies readonly RunStatus[];
-
-export function isActive(status: RunStatus): boolean {
-  return status === 'pending' || status === 'running';
-}

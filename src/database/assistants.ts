@@ -15,7 +15,7 @@ export interface AssistantFilter {
   name?: string | undefined;
   metadata?: JsonObject | undefined;
 }
-export type AssistantSort = 'assistant_id' | 'graph_id' | 'name' | 'created_at' | 'updated_at';
+type AssistantSort = 'assistant_id' | 'graph_id' | 'name' | 'created_at' | 'updated_at';
 export type AssistantPage = Page<AssistantSort>;
 
 export class Assistants {

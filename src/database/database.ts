@@ -3,8 +3,6 @@ import type { Logger } from 'pino';
 import { Client, DatabaseError, Pool, types, type PoolConfig } from 'pg';
 import { Listener } from './listener.ts';
 
-export type Row = Record<string, unknown>;
-
 /** What repositories ask of a database: the pool itself or one transaction on it. */
 export interface Queryable {
   query<T>(text: string, values?: readonly unknown[]): Promise<T[]>;

@@ -140,7 +140,7 @@ export class Runs {
 }
 
 /** The thread's status from its runs, and from what it rests at when there are none. Under the thread's row lock. */
-export async function refreshStatus(tx: Queryable, threadId: string): Promise<void> {
+async function refreshStatus(tx: Queryable, threadId: string): Promise<void> {
   await tx.query(
     `update baton.threads set updated_at = now(),
        status = case when exists (select 1 from baton.runs r where r.thread_id = $1 and r.status in ('pending', 'running'))

@@ -13,7 +13,7 @@ export interface ThreadFilter {
   values?: JsonObject | undefined;
   status?: ThreadStatus | undefined;
 }
-export type ThreadSort = 'thread_id' | 'status' | 'created_at' | 'updated_at' | 'state_updated_at';
+type ThreadSort = 'thread_id' | 'status' | 'created_at' | 'updated_at' | 'state_updated_at';
 export type ThreadPage = Page<ThreadSort>;
 
 export class Threads {
