@@ -1,15 +1,9 @@
 import type { StateSnapshot } from '@langchain/langgraph';
 import type { Json, JsonObject } from '../core/json.ts';
-import type { CheckpointRef } from '../core/run.ts';
 import type { Interrupt, Interrupts } from '../core/thread.ts';
 import { toWire } from './wire.ts';
 
-/** Which checkpoint of which (sub)graph. Field names are the wire's. */
-export interface Checkpoint extends CheckpointRef {
-  thread_id: string;
-}
-
-export interface TaskState {
+interface TaskState {
   id: string;
   name: string;
   path: Json;

@@ -8,8 +8,9 @@ export interface SseEvent {
   id: string | number;
 }
 
-/** Aborted when the client leaves before the answer has ended. */
+/** Aborted when the client leaves before the answer has ended, or has left already. */
 export function departure(res: Response): AbortSignal {
+  if (res.destroyed) return AbortSignal.abort();
   const controller = new AbortController();
   res.once('close', () => {
     if (!res.writableFinished) controller.abort();
@@ -27,6 +28,7 @@ export async function sendEvents(
   events: AsyncIterable<SseEvent>,
   { signal, heartbeatMs }: { signal: AbortSignal; heartbeatMs: number },
 ): Promise<void> {
+  if (signal.aborted) return;
   res.writeHead(200, {
     'Content-Type': 'text/event-stream',
     'Cache-Control': 'no-cache',
@@ -34,7 +36,7 @@ export async function sendEvents(
   });
   res.flushHeaders();
   const heartbeat = setInterval(() => {
-    if (!res.writableNeedDrain) res.write(': heartbeat\n\n');
+    if (!res.writableNeedDrain && !res.destroyed) res.write(': heartbeat\n\n');
   }, heartbeatMs);
   try {
     for await (const { event, data, id } of events) {
@@ -55,6 +57,7 @@ export async function sendEvents(
  */
 export async function sendLate(res: Response, work: Promise<unknown>, heartbeatMs: number): Promise<void> {
   const heartbeat = setInterval(() => {
+    if (res.destroyed) return;
     if (!res.headersSent) res.status(200).type('application/json');
     res.write('\n');
   }, heartbeatMs);

@@ -87,3 +87,33 @@ it('ends its source when the reader leaves, also one that was slow', async () =>
   await isOver;
   expect(isClosed).toBe(true);
 });
+
+it('notices a reader that left before there was anything to send', async () => {
+  let arrived: () => void = () => {};
+  const hasArrived = new Promise<void>((resolve) => {
+    arrived = resolve;
+  });
+  let told: (aborted: boolean) => void = () => {};
+  const isTold = new Promise<boolean>((resolve) => {
+    told = resolve;
+  });
+  const app = express().get('/', async (_req, res) => {
+    arrived();
+    await once(res, 'close');
+    const signal = departure(res);
+    await sendEvents(res, neverAsked, { signal, heartbeatMs: 1 });
+    told(signal.aborted);
+  });
+  server = app.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const request = get(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`).on('error', () => undefined);
+  await hasArrived;
+  request.destroy();
+  expect(await isTold).toBe(true);
+});
+
+const neverAsked: AsyncIterable<SseEvent> = {
+  [Symbol.asyncIterator]: () => {
+    throw new Error('nobody is there to read');
+  },
+};

@@ -211,6 +211,27 @@ describe('a client that leaves', () => {
     }
   });
 
+  it('may also have waited for a result', async () => {
+    const { client } = server;
+    const threadId = await newThread();
+    const name = uuidv7();
+    const leave = new AbortController();
+    const waiting = client.runs
+      .wait(threadId, 'line', {
+        input,
+        onDisconnect: 'cancel',
+        signal: leave.signal,
+        config: { configurable: { gate: name } },
+      })
+      .catch(() => undefined);
+    await gate(name).reached;
+    const [run] = await client.runs.list(threadId);
+    leave.abort();
+    await waiting;
+    await client.runs.join(threadId, String(run?.run_id));
+    expect(await client.runs.get(threadId, String(run?.run_id))).toMatchObject({ status: 'interrupted' });
+  });
+
   it('of a server that stops has not left by itself: the run goes on elsewhere', async () => {
     const other = await testServer({ worker: false });
     const { thread_id } = await other.client.threads.create();

@@ -95,5 +95,4 @@ export const subgraphSchemas = z.record(z.string(), json);
 export type AssistantCreate = z.output<typeof assistantCreate>;
 export type AssistantPatch = z.output<typeof assistantPatch>;
 export type AssistantSearch = z.output<typeof assistantSearch>;
-export type AssistantCount = z.output<typeof assistantCount>;
 export type VersionSearch = z.output<typeof versionSearch>;

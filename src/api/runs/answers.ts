@@ -49,13 +49,17 @@ export class RunAnswers {
 
   #departure(res: Response, run: Run, cancelOnDisconnect: boolean): AbortSignal {
     const signal = departure(res);
-    signal.addEventListener('abort', () => {
-      if (!cancelOnDisconnect || this.#options.isStopping()) return;
-      this.#runs.cancel(run.thread_id, run.run_id, 'interrupt').catch((error: unknown) => {
-        this.#options.log.warn({ err: error, run_id: run.run_id }, 'could not cancel the run of a client that left');
-      });
-    });
+    if (!cancelOnDisconnect) return signal;
+    if (signal.aborted) this.#cancel(run);
+    else signal.addEventListener('abort', () => this.#cancel(run));
     return signal;
+  }
+
+  #cancel(run: Run): void {
+    if (this.#options.isStopping()) return;
+    this.#runs.cancel(run.thread_id, run.run_id, 'interrupt').catch((error: unknown) => {
+      this.#options.log.warn({ err: error, run_id: run.run_id }, 'could not cancel the run of a client that left');
+    });
   }
 }
 

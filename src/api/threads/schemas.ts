@@ -117,5 +117,4 @@ export const pause = z.strictObject({ wait: optional(z.boolean()) });
 
 export type ThreadCreate = z.output<typeof threadCreate>;
 export type ThreadSearch = z.output<typeof threadSearch>;
-export type StateUpdateBody = z.output<typeof stateUpdate>;
 export type HistorySearch = z.output<typeof historySearch>;
