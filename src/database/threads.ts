@@ -1,6 +1,7 @@
 import { BusyError, NotFoundError } from '../core/errors.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import type { Thread, ThreadOutcome, ThreadStatus } from '../core/thread.ts';
+import { CHANNELS } from './channels.ts';
 import type { Database, Queryable } from './database.ts';
 import { Filter, pageClause, type Page } from './filter.ts';
 
@@ -44,10 +45,21 @@ export class Threads {
     return row ?? null;
   }
 
-  /** Removes the thread, its runs and their events. A worker that still runs one is fenced by the missing row. */
+  /**
+   * Removes the thread, its runs and their events. A worker that still runs one is told to stop and fenced by the missing
+   * row; readers of its log are told to look, and find it gone.
+   */
   async delete(threadId: string): Promise<boolean> {
-    const rows = await this.#db.query('delete from baton.threads where thread_id = $1 returning 1', [threadId]);
-    return rows.length > 0;
+    const [row] = await this.#db.query<{ deleted: boolean }>(
+      `with gone as (delete from baton.threads where thread_id = $1 returning thread_id),
+       told as (
+         select pg_notify('${CHANNELS.cancel}', run_id::text), pg_notify('${CHANNELS.events}', run_id::text)
+         from baton.runs join gone using (thread_id) where status in ('pending', 'running')
+       )
+       select exists (select from gone) deleted, (select count(*) from told) told`,
+      [threadId],
+    );
+    return row?.deleted ?? false;
   }
 
   /**

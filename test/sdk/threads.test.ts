@@ -1,7 +1,8 @@
 import type { Checkpoint } from '@langchain/langgraph-sdk';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { uuidv7 } from '../../src/core/ids.ts';
-import { call } from './fixtures/call.ts';
+import { call, collect } from './fixtures/call.ts';
+import { gate } from './fixtures/gates.ts';
 import { testServer, type TestServer } from './fixtures/test-server.ts';
 
 let server: TestServer;
@@ -89,6 +90,40 @@ describe('a thread', () => {
     await client.threads.create({ threadId, graphId: 'line' });
     expect(await client.threads.getHistory(threadId)).toEqual([]);
     expect(await client.runs.list(threadId)).toEqual([]);
+  });
+});
+
+describe('a thread at work', () => {
+  async function atWork() {
+    const { client } = server;
+    const name = uuidv7();
+    const { thread_id: threadId } = await client.threads.create();
+    const run = await client.runs.create(threadId, 'line', { input, config: { configurable: { gate: name } } });
+    await gate(name).reached;
+    return { threadId, run, open: () => gate(name).open() };
+  }
+
+  it('can be copied as it stands between two steps', async () => {
+    const { client } = server;
+    const { threadId, run, open } = await atWork();
+    const copy = (await client.threads.copy(threadId)) as unknown as { thread_id: string };
+    expect(copy).toMatchObject({ status: 'interrupted', values: { log: ['a'] } });
+    open();
+    await client.runs.join(threadId, run.run_id);
+    expect((await client.threads.getState(copy.thread_id)).next).toEqual(['b']);
+  });
+
+  it('can be deleted: its run stops, its readers are let go, and nothing is written any more', async () => {
+    const { client } = server;
+    const { threadId, run } = await atWork();
+    const reading = collect(client.runs.joinStream(threadId, run.run_id));
+    const waiting = client.runs.join(threadId, run.run_id);
+    await client.threads.delete(threadId);
+    expect((await reading).map(({ event }) => event)).toEqual(['metadata', 'values', 'values']);
+    expect(await waiting).toMatchObject({ __error__: { error: 'RunRemoved' } });
+    await vi.waitFor(() => expect(server.baton.worker.busy).toBe(0));
+    await client.threads.create({ threadId, graphId: 'line' });
+    expect(await client.threads.getHistory(threadId)).toEqual([]);
   });
 });
 
