@@ -256,11 +256,17 @@ describe('cancelling a run', () => {
     const { client } = server;
     const threadId = await newThread();
     await client.runs.wait(threadId, 'line', { input });
-    const { run } = await runAtGate(threadId);
-    const joined = client.runs.join(threadId, run.run_id);
-    await client.runs.cancel(threadId, run.run_id, true, 'rollback');
-    expect(await joined).toMatchObject({ __error__: { error: 'RunRemoved' } });
-    await expect(client.runs.get(threadId, run.run_id)).rejects.toThrow(/404/);
+    const name = uuidv7();
+    const waiting = client.runs.wait(threadId, 'line', {
+      input,
+      config: { configurable: { gate: name } },
+      raiseError: false,
+    });
+    await gate(name).reached;
+    const [run] = await client.runs.list(threadId);
+    await client.runs.cancel(threadId, String(run?.run_id), true, 'rollback');
+    expect(await waiting).toMatchObject({ __error__: { error: 'RunRemoved' } });
+    await expect(client.runs.get(threadId, String(run?.run_id))).rejects.toThrow(/404/);
     expect(await client.threads.get(threadId)).toMatchObject({ status: 'idle', values: { log: ALL } });
     expect(await client.threads.getHistory(threadId)).toHaveLength(5);
   });

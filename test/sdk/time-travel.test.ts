@@ -1,8 +1,10 @@
 import type { Checkpoint, Interrupt, ThreadState } from '@langchain/langgraph-sdk';
 import { RemoteGraph } from '@langchain/langgraph/remote';
 import { Command } from '@langchain/langgraph';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { pino } from 'pino';
 import { uuidv7 } from '../../src/core/ids.ts';
+import { Database } from '../../src/database/database.ts';
 import { call, collect } from './fixtures/call.ts';
 import { gate } from './fixtures/gates.ts';
 import { testServer, type TestServer } from './fixtures/test-server.ts';
@@ -30,6 +32,21 @@ describe.each(['memory:', 'the control plane’s Postgres'])('with the state in 
 
   async function post(threadId: string, verb: string, body?: unknown) {
     return call(`${server.url}/threads/${threadId}/${verb}`, 'POST', body);
+  }
+
+  /** Resolves when the run has been asked to pause and its worker has heard of it. */
+  async function workerKnows(runId: string): Promise<void> {
+    const database = new Database({
+      url: String(server.config.databaseUrl),
+      log: pino({ level: 'silent' }),
+      applicationName: 'test',
+    });
+    await vi.waitFor(async () => {
+      const [row] = await database.query('select cancel_action from baton.runs where run_id = $1', [runId]);
+      expect(row).toEqual({ cancel_action: 'pause' });
+    });
+    await database.close();
+    await server.baton.worker.heartbeat();
   }
 
   describe('a question', () => {
@@ -209,14 +226,27 @@ describe.each(['memory:', 'the control plane’s Postgres'])('with the state in 
       const name = uuidv7();
       const run = await client.runs.create(threadId, 'line', { input, config: { configurable: { gate: name } } });
       await gate(name).reached;
-      expect(await post(threadId, 'pause')).toMatchObject({ status: 202, json: { status: 'busy' } });
       const paused = post(threadId, 'pause', { wait: true });
+      await workerKnows(run.run_id);
       gate(name).open();
       expect(await paused).toMatchObject({ status: 200, json: { status: 'interrupted', values: { log: ['a', 'b'] } } });
       expect(await client.runs.get(threadId, run.run_id)).toMatchObject({ status: 'interrupted' });
       await client.threads.updateState(threadId, { values: { log: ['by hand'] } });
       const resumed = await post(threadId, 'resume', { wait: true });
       expect(resumed.json).toEqual({ log: ['a', 'b', 'by hand', 'c'] });
+    });
+
+    it('answer at once unless they are to wait', async () => {
+      const { client } = server;
+      const threadId = await newThread();
+      const name = uuidv7();
+      const run = await client.runs.create(threadId, 'line', { input, config: { configurable: { gate: name } } });
+      await gate(name).reached;
+      expect(await post(threadId, 'pause')).toMatchObject({ status: 202, json: { status: 'busy' } });
+      await workerKnows(run.run_id);
+      gate(name).open();
+      await client.runs.join(threadId, run.run_id);
+      expect(await client.threads.get(threadId)).toMatchObject({ status: 'interrupted' });
     });
 
     it('answer a question, as a run, a result or a stream', async () => {
