@@ -134,5 +134,5 @@ function selected(state: ThreadState, select: readonly string[] | undefined): Pa
   if (keys.length > 0 && !select.includes('values') && typeof state.values === 'object' && state.values !== null) {
     fields.push(['values', Object.fromEntries(Object.entries(state.values).filter(([key]) => keys.includes(key)))]);
   }
-  return Object.fromEntries(fields) as Partial<ThreadState>;
+  return Object.fromEntries(fields);
 }
