@@ -2,7 +2,7 @@ import { createServer as createHttpServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import express, { type Express, type Router } from 'express';
+import type { Express, Router } from 'express';
 import type { Logger } from 'pino';
 import { createApi } from './api/create-api.ts';
 import { ensureSystemAssistants } from './api/assistants/service.ts';
@@ -23,6 +23,7 @@ import { RunStreams } from './engine/streams.ts';
 import { ThreadStates } from './engine/thread-state.ts';
 import { ThreadSweeper } from './engine/thread-sweeper.ts';
 import { Worker } from './engine/worker.ts';
+import { createApp } from './http/app.ts';
 import type { DurableSaver } from './state/durable-saver.ts';
 import { openState } from './state/open-state.ts';
 
@@ -90,7 +91,8 @@ export class BatonServer {
   async start({ listen = true }: { listen?: boolean } = {}): Promise<void> {
     const { streams, database, sweeper } = this.#parts;
     await streams.start(database.listener);
-    if (this.#role.api && listen) this.#http = await listenOn(createApp(this.router), this.config.http);
+    if (this.#role.api && listen)
+      this.#http = await listenOn(createApp(this.router, this.#parts.log), this.config.http);
     if (!this.#role.worker) return;
     await this.worker.start();
     sweeper.start();
@@ -186,10 +188,6 @@ function createWorker(config: BatonConfig, parts: ServerParts): Worker {
     pollMs,
     log,
   });
-}
-
-function createApp(router: Router): Express {
-  return express().disable('x-powered-by').use(router);
 }
 
 async function listenOn(app: Express, { host, port }: BatonConfig['http']): Promise<Server> {

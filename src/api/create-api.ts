@@ -7,7 +7,7 @@ import type { Threads } from '../database/threads.ts';
 import type { GraphRegistry } from '../engine/graphs/registry.ts';
 import type { RunStreams } from '../engine/streams.ts';
 import type { ThreadStates } from '../engine/thread-state.ts';
-import { createApp } from '../http/app.ts';
+import { createRouter } from '../http/router.ts';
 import { DEFAULT_CORS_ORIGINS, type CorsOrigins } from '../http/cors.ts';
 import type { DurableSaver } from '../state/durable-saver.ts';
 import { assistantRoutes } from './assistants/routes.ts';
@@ -49,5 +49,5 @@ export function createApi(parts: ApiParts): Router {
     ...statelessRunRoutes(runs, answers),
   ];
   const meta = metaRoutes(routes, () => database.query('select 1'));
-  return createApp({ routes: [...meta, ...routes], corsOrigins, log });
+  return createRouter({ routes: [...meta, ...routes], corsOrigins, log });
 }

@@ -224,7 +224,8 @@ describe('the server', () => {
   });
 
   it('answers 404 where there is nothing', async () => {
-    expect(await call(`${server.url}/nowhere`, 'GET')).toMatchObject({ status: 404 });
+    const text = 'There is no GET /nowhere: /docs shows what there is';
+    expect(await call(`${server.url}/nowhere`, 'GET')).toMatchObject({ status: 404, text });
     expect(await call(`${server.url}/threads/prune`, 'POST', {})).toMatchObject({ status: 404 });
   });
 });

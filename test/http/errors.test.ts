@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { ERROR_CODES, FencedError, ServiceError } from '../../src/core/errors.ts';
-import { createApp } from '../../src/http/app.ts';
+import { createRouter } from '../../src/http/router.ts';
 import { STATUS_OF } from '../../src/http/error-handler.ts';
 import { route, type Route } from '../../src/http/route.ts';
 import { sendLate } from '../../src/http/sse.ts';
@@ -18,7 +18,7 @@ async function serving<T>(
   work: (url: string) => Promise<T>,
   corsOrigins: '*' | string[] = '*',
 ): Promise<T> {
-  const router = createApp({ routes, corsOrigins, log: pino({ level: 'silent' }) });
+  const router = createRouter({ routes, corsOrigins, log: pino({ level: 'silent' }) });
   const server = express().use('/api', router).listen(0, '127.0.0.1');
   await once(server, 'listening');
   try {
