@@ -23,7 +23,7 @@ export async function resolve(specifier, context, nextResolve) {
 
 export async function load(url, context, nextLoad) {
   if (context.format === 'module' && PACKAGED.test(url)) {
-    return { format: 'module', source: readFileSync(fileURLToPath(url)), shortCircuit: true };
+    return { format: 'module', source: withoutMap(readFileSync(fileURLToPath(url))), shortCircuit: true };
   }
   const loaded = await nextLoad(url, context);
   const [file, note] = url.split(TSX_COMMONJS);
@@ -35,6 +35,13 @@ export async function load(url, context, nextLoad) {
 /** `@langchain/core/messages` -> `@langchain/core` */
 export function packageOf(specifier) {
   return specifier.startsWith('@langchain/') ? specifier.split('/', 2).join('/') : specifier;
+}
+
+/** Source maps are on for the project's TypeScript: Node would read and parse that of each file of a package as well. */
+function withoutMap(source) {
+  const map = source.lastIndexOf('\n//# sourceMappingURL=');
+  const isLastLine = map >= 0 && !source.subarray(map + 1, -1).includes('\n');
+  return isLastLine ? source.subarray(0, map) : source;
 }
 
 /** What tsx appends to the address of TypeScript that is to be CommonJS and is imported by a module. */

@@ -6,7 +6,7 @@ import { serve } from './serve.ts';
 /** A reload should not wait for a long node: its run is handed back and goes on in the next process. */
 const RELOAD_GRACE_MS = 1000;
 
-/** The server below `baton dev`: ends when its parent lets go of it. */
+/** The server below `baton dev`: ends when its parent says so or is gone. */
 export async function devServer({ configPath, flags }: CliOptions): Promise<void> {
   const config = loadConfig({ configPath, flags, warn: console.error });
   const graceMs = Math.min(config.worker.graceMs, RELOAD_GRACE_MS);

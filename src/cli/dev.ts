@@ -7,7 +7,7 @@ import { banner, type Ready } from './banner.ts';
 import { createLogger } from './logger.ts';
 import type { CliOptions } from './options.ts';
 import { assertPortFree } from './serve.ts';
-import { stopRequest } from './stop-request.ts';
+import { STOP, stopRequest } from './stop-request.ts';
 import { watchSources } from './watch-sources.ts';
 
 /** After this a child that was told to stop is killed: its runs go on once their leases have run out. */
@@ -126,7 +126,7 @@ class DevChild {
     this.#process = null;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
-    if (child.connected) child.disconnect();
+    if (child.connected) child.send(STOP);
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
     await exited;
     clearTimeout(timer);

@@ -1,9 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { Client as Postgres } from 'pg';
 import { Client } from '@langchain/langgraph-sdk';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { testDatabase, type TestDatabase } from '../postgres.ts';
 import { TestProject, type BatonProcess } from './project.ts';
+
+/** Each test starts whole servers, some of them several times. */
+vi.setConfig({ testTimeout: 90_000 });
 
 let project: TestProject;
 let database: TestDatabase;
@@ -82,7 +85,7 @@ describe('with a Postgres of its own', () => {
     const baton = project.baton(['dev', '--port', '0']);
     await baton.url();
     baton.child.kill('SIGKILL');
-    await expect.poll(() => processesLeft(baton), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => processesLeft(baton), { timeout: 30_000 }).toEqual([]);
   });
 });
 
