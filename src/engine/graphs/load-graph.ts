@@ -18,7 +18,7 @@ export interface FactoryConfig {
   configurable?: Record<string, unknown>;
 }
 
-export type GraphFactory = (config: FactoryConfig, runtime: FactoryRuntime) => unknown;
+type GraphFactory = (config: FactoryConfig, runtime: FactoryRuntime) => unknown;
 
 export type LoadedGraph = { compiled: CompiledGraph } | { factory: GraphFactory };
 
