@@ -76,11 +76,17 @@ export class Threads {
     });
   }
 
-  /** Shows a state that was changed by hand. A run that was enqueued meanwhile keeps the thread busy. */
-  async settle(threadId: string, outcome: ThreadOutcome): Promise<Thread | null> {
+  /**
+   * Shows a state that was changed by hand under this token. A run that was enqueued meanwhile keeps the thread busy; one
+   * that was even claimed shows what it comes to by itself.
+   */
+  async settle(threadId: string, outcome: ThreadOutcome, token: number): Promise<Thread | null> {
     return this.#db.transaction(async (tx) => {
       await lockThread(tx, threadId);
-      const [row] = await tx.query<Thread>(`${SETTLE} returning ${COLUMNS}`, [threadId, ...outcomeValues(outcome)]);
+      const [row] = await tx.query<Thread>(
+        `${SETTLE} and not exists (select 1 from baton.runs r where r.thread_id = $1 and r.fencing_token > $6) returning ${COLUMNS}`,
+        [threadId, ...outcomeValues(outcome), token],
+      );
       return row ?? null;
     });
   }

@@ -102,7 +102,7 @@ export class ThreadStates {
     const config = await blameTheUpdate(() =>
       graph.bulkUpdateState(configOf(thread, { checkpoint, token }), supersteps),
     );
-    await this.#threads.settle(thread.thread_id, await outcomeOf(graph, this.#saver, configOf(thread)));
+    await this.#threads.settle(thread.thread_id, await outcomeOf(graph, this.#saver, configOf(thread)), token);
     return toCheckpoint(config);
   }
 
@@ -115,7 +115,8 @@ export class ThreadStates {
     if (source.status !== 'busy') return copied;
     const graph = await this.#graphOf(copied, 'threads.read');
     if (!graph) return copied;
-    return (await this.#threads.settle(toThreadId, await outcomeOf(graph, this.#saver, configOf(copied)))) ?? copied;
+    const outcome = await outcomeOf(graph, this.#saver, configOf(copied));
+    return (await this.#threads.settle(toThreadId, outcome, 0)) ?? copied;
   }
 
   /**

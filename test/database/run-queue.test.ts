@@ -239,7 +239,7 @@ describe('reserve', () => {
 
   it('settle does not hide a run that was enqueued meanwhile', async () => {
     const run = await enqueue();
-    expect((await threads.settle(run.thread_id, DONE))?.status).toBe('busy');
+    expect((await threads.settle(run.thread_id, DONE, 0))?.status).toBe('busy');
   });
 });
 

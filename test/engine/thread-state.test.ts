@@ -4,9 +4,10 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { uuidv7 } from '../../src/core/ids.ts';
 import type { CheckpointRef } from '../../src/core/run.ts';
-import type { Thread } from '../../src/core/thread.ts';
+import type { Thread, ThreadOutcome } from '../../src/core/thread.ts';
 import { Database } from '../../src/database/database.ts';
 import { migrate } from '../../src/database/migrate.ts';
+import { RunQueue, type ClaimedRun } from '../../src/database/run-queue.ts';
 import { Runs } from '../../src/database/runs.ts';
 import { Threads } from '../../src/database/threads.ts';
 import { GraphRegistry } from '../../src/engine/graphs/registry.ts';
@@ -57,6 +58,31 @@ describe.each(['memory:', 'postgres'])('with the state in %s', (store) => {
       .invoke(input as Record<string, unknown>, { configurable: { thread_id: thread.thread_id }, ...options })
       .catch(() => undefined);
     return states.outcome(graphId, thread.thread_id, {});
+  }
+
+  async function enqueue(thread: Thread): Promise<void> {
+    await new Runs(database).enqueue({
+      run: {
+        run_id: uuidv7(),
+        thread_id: thread.thread_id,
+        assistant_id: uuidv7(),
+        graph_id: 'line',
+        metadata: {},
+        multitask_strategy: 'enqueue',
+        kwargs: {
+          config: {},
+          context: {},
+          stream_mode: ['values'],
+          stream_subgraphs: false,
+          durability: 'sync',
+          temporary_thread: false,
+        },
+      },
+      ifThreadMissing: 'reject',
+      delayMs: 0,
+      threadMetadata: {},
+      threadConfig: {},
+    });
   }
 
   async function historyOf(thread: Thread) {
@@ -234,28 +260,7 @@ describe.each(['memory:', 'postgres'])('with the state in %s', (store) => {
 
     it('is refused while a run is waiting', async () => {
       const thread = await newThread('line');
-      await new Runs(database).enqueue({
-        run: {
-          run_id: uuidv7(),
-          thread_id: thread.thread_id,
-          assistant_id: uuidv7(),
-          graph_id: 'line',
-          metadata: {},
-          multitask_strategy: 'enqueue',
-          kwargs: {
-            config: {},
-            context: {},
-            stream_mode: ['values'],
-            stream_subgraphs: false,
-            durability: 'sync',
-            temporary_thread: false,
-          },
-        },
-        ifThreadMissing: 'reject',
-        delayMs: 0,
-        threadMetadata: {},
-        threadConfig: {},
-      });
+      await enqueue(thread);
       await expect(states.update(thread, { values: { log: ['x'] }, as_node: 'a' })).rejects.toMatchObject({
         code: 'busy',
       });
@@ -268,6 +273,19 @@ describe.each(['memory:', 'postgres'])('with the state in %s', (store) => {
       const late = states.update(thread, { values: { log: ['late'] }, as_node: 'a' });
       await expect(late).rejects.toMatchObject({ code: 'fenced' });
       expect((await states.get(thread)).values).toEqual({ log: ['a', 'b', 'c'] });
+    });
+
+    it('is not shown over what a run has come to since', async () => {
+      const thread = await newThread('line');
+      const token = await threads.reserve(thread.thread_id);
+      await enqueue(thread);
+      const queue = new RunQueue(database);
+      const claimed = await queue.claim({ workerId: 'w', graphIds: ['line'], limit: 10, leaseMs: 60_000 });
+      const run = claimed.find(({ thread_id }) => thread_id === thread.thread_id);
+      const outcome: ThreadOutcome = { status: 'idle', values: { log: ['run'] }, interrupts: {}, error: null };
+      await queue.finish(run as ClaimedRun, { status: 'success', error: null, endSeq: 0, outcome });
+      await threads.settle(thread.thread_id, { ...outcome, values: { log: ['late'] } }, token);
+      expect(await threads.get(thread.thread_id)).toMatchObject({ status: 'idle', values: { log: ['run'] } });
     });
 
     it('keeps no token in what is stored', async () => {
