@@ -2,6 +2,7 @@ import type { CheckpointKey, PutCheckpoint, PutWrites } from '../../checkpoint-d
 import { COLUMNS, KINDS, textOf } from './batch-text.ts';
 import { foldWrites } from './folded-writes.ts';
 import { toJsonb, toKey } from './text-key.ts';
+import { toWire } from './wire-bytes.ts';
 
 /** One asked-for change and those who wait for it. */
 export interface Change {
@@ -92,7 +93,7 @@ function valueRows(changes: readonly Change[]): Row[] {
     for (const [id, body] of values) {
       const key = `${row.thread_id}\0${id}\0${token}`;
       if (rows.has(key)) continue;
-      rows.set(key, [n, 'v', toKey(row.thread_id), token, null, id, null, null, null, null, null, body, null]);
+      rows.set(key, [n, 'v', toKey(row.thread_id), token, null, id, null, null, null, null, null, toWire(body), null]);
     }
   }
   return [...rows.values()];
@@ -113,8 +114,8 @@ function checkpointRow(n: number, { row, token, search, value_ids }: PutCheckpoi
     run_id === null ? null : toKey(run_id),
     toJsonb(search),
     `{${[...ids].join(',')}}`,
-    body,
-    folded.length > 0 ? foldWrites(folded.map((writes) => writes.row)) : null,
+    toWire(body),
+    folded.length > 0 ? toWire(foldWrites(folded.map((writes) => writes.row))) : null,
   ];
 }
 
@@ -132,7 +133,7 @@ function writesRow(n: number, { row, token, value_ids }: PutWrites): Row {
     run_id === null ? null : toKey(run_id),
     null,
     `{${value_ids.join(',')}}`,
-    body,
+    toWire(body),
     null,
   ];
 }

@@ -1,21 +1,18 @@
 import type { CheckpointKey, WritesRow } from '../../checkpoint-driver.ts';
-import { joinFrames, splitFrames } from './frames.ts';
 
-/** Writes after a checkpoint, packed into the row of the child that they led to. */
+type Entry = [task_id: string, task_path: string, run_id: string | null, bytes: number];
+
+/** Writes after a checkpoint, packed for the row of the child that they led to: a line that lists them, then their bodies. */
 export function foldWrites(rows: readonly WritesRow[]): Buffer {
-  return joinFrames(
-    rows.flatMap(({ task_id, task_path, run_id, body }) => [
-      Buffer.from(JSON.stringify([task_id, task_path, run_id])),
-      body,
-    ]),
-  );
+  const entries = rows.map(({ task_id, task_path, run_id, body }): Entry => [task_id, task_path, run_id, body.length]);
+  return Buffer.concat([Buffer.from(`${JSON.stringify(entries)}\n`), ...rows.map(({ body }) => body)]);
 }
 
 export function unfoldWrites({ thread_id, checkpoint_ns, checkpoint_id }: CheckpointKey, bytes: Buffer): WritesRow[] {
-  const parts = splitFrames(bytes);
-  return Array.from({ length: parts.length / 2 }, (_, index) => {
-    const [head, body] = [parts[2 * index], parts[2 * index + 1]] as [Buffer, Buffer];
-    const [task_id, task_path, run_id] = JSON.parse(head.toString('utf8')) as [string, string, string | null];
+  const line = bytes.indexOf('\n');
+  let at = line + 1;
+  return (JSON.parse(bytes.toString('utf8', 0, line)) as Entry[]).map(([task_id, task_path, run_id, length]) => {
+    const body = bytes.subarray(at, (at += length));
     return { thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, run_id, body };
   });
 }

@@ -3,6 +3,7 @@ import type { CheckpointKey, CheckpointRow, LoadedCheckpoint, WritesRow } from '
 import { outlivingConnections } from './connection-loss.ts';
 import { unfoldWrites } from './folded-writes.ts';
 import { fromKey } from './text-key.ts';
+import { fromWire } from './wire-bytes.ts';
 
 /** A row of any of the reading statements; `kind` says of what: checkpoint, writes, folded writes, value. */
 interface StoredRow {
@@ -14,7 +15,7 @@ interface StoredRow {
   task_path: string | null;
   run_id: string | null;
   /** Of a checkpoint its place in the answer, of writes the order of their storing. */
-  seq: number;
+  seq: string;
   body: Buffer;
 }
 
@@ -24,20 +25,20 @@ interface StoredRow {
  */
 export function storedOf(withValues: boolean): string {
   return `
-select 'c' as kind, c.thread_id, c.checkpoint_ns, c.checkpoint_id as id, c.parent_id as ref, null as task_path, c.run_id, c.at as seq, c.body
+select 'c' as kind, c.thread_id, c.checkpoint_ns, c.checkpoint_id as id, c.parent_id as ref, null as task_path, c.run_id, c.at::text as seq, c.body
 from hit c
 union all
-select 'w', w.thread_id, w.checkpoint_ns, w.checkpoint_id, w.task_id, w.task_path, w.run_id, w.seq, w.body
+select 'w', w.thread_id, w.checkpoint_ns, w.checkpoint_id, w.task_id, w.task_path, w.run_id, w.seq::text, w.body
 from hit join baton_state.writes w using (thread_id, checkpoint_ns, checkpoint_id)
 union all
-select 'f', f.thread_id, f.checkpoint_ns, f.parent_id, null, null, null, f.seq, f.parent_writes
+select 'f', f.thread_id, f.checkpoint_ns, f.parent_id, null, null, null, f.seq::text, f.parent_writes
 from hit join baton_state.checkpoints f
   on f.thread_id = hit.thread_id and f.checkpoint_ns = hit.checkpoint_ns and f.parent_id = hit.checkpoint_id
 where f.parent_writes is not null
 ${
   withValues
     ? `union all
-select 'v', v.thread_id, '', v.id, null, null, null, 0::int8, v.body
+select 'v', v.thread_id, '', v.id, null, null, null, '', v.body
 from (
   select thread_id, unnest(value_ids) as id from hit
   union
@@ -51,16 +52,14 @@ from (
 }`;
 }
 
-/** Binary results: a megabyte of `bytea` comes as it is instead of as two megabytes of hex. */
+/** Binary results: a megabyte of `bytea` comes as it is instead of as two megabytes of hex. All else is selected as text. */
 const BINARY = {
   binary: true,
   types: {
-    getTypeParser: (oid: number) => (value: Buffer) => {
-      if (oid === 17) return value;
-      return oid === 20 ? Number(value.readBigInt64BE()) : value.toString('utf8');
-    },
+    getTypeParser: (oid: number) => (value: Buffer) => (oid === BYTEA ? fromWire(value) : value.toString('utf8')),
   },
 };
+const BYTEA = 17;
 
 export async function readRows(pool: Pool, name: string, text: string, values: unknown[]): Promise<StoredRow[]> {
   const query = { ...BINARY, name, text, values } as unknown as QueryConfig;
@@ -87,7 +86,7 @@ export function checkpointsOf(rows: readonly StoredRow[]): LoadedCheckpoint[] {
 }
 
 function inOrder(a: StoredRow, b: StoredRow): number {
-  return a.seq - b.seq;
+  return Number(a.seq) - Number(b.seq);
 }
 
 function checkpointOf({ id, ref, run_id, body, ...row }: StoredRow): CheckpointRow {

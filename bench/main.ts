@@ -1,0 +1,14 @@
+/** One file a question: `npm run bench -- NAME`. Each prints one table, of figures measured side by side in one run. */
+const BENCHES: Record<string, () => Promise<void>> = {
+  saver: async () => (await import('./saver.ts')).benchSaver(),
+  wait: async () => (await import('./wait.ts')).benchWait(),
+};
+
+const name = process.argv[2] ?? '';
+const bench = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;
+if (bench === undefined) {
+  console.error(`npm run bench -- NAME, where NAME is one of: ${Object.keys(BENCHES).join(', ')}`);
+  process.exitCode = 1;
+} else {
+  await bench();
+}
