@@ -47,6 +47,8 @@ describe('the OpenAPI document', () => {
       },
     });
     expect(JSON.stringify(run)).not.toContain('"additionalProperties":false');
+    const batch = paths['/runs/batch']?.['post']?.requestBody?.content['application/json']?.schema;
+    expect(batch).toMatchObject({ type: 'array', items: run });
     const search = paths['/threads/search']?.['post']?.requestBody?.content['application/json']?.schema;
     expect(search).toMatchObject({ properties: { limit: { anyOf: [{ type: 'integer', maximum: 1000 }, {}] } } });
     const cancel = paths['/threads/{thread_id}/runs/{run_id}/cancel']?.['post']?.parameters;

@@ -71,9 +71,14 @@ function jsonSchema(schema: z.ZodType, io: Io): JsonObject {
     io,
     unrepresentable: 'any',
     reused: 'inline',
-    // Strict objects report what they do not know; they refuse nothing.
-    override: ({ jsonSchema: made }) => {
+    override: ({ zodSchema, jsonSchema: made }) => {
+      // Strict objects report what they do not know; they refuse nothing.
       if (made.additionalProperties === false) delete made.additionalProperties;
+      const { def } = zodSchema._zod;
+      // Of a preprocessed value the document says what it is made into.
+      if (io === 'input' && def.type === 'pipe' && def.in._zod.def.type === 'transform') {
+        Object.assign(made, jsonSchema(def.out as z.ZodType, io));
+      }
     },
   });
   return rest as JsonObject;
