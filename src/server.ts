@@ -56,9 +56,15 @@ export class BatonServer {
     this.worker = createWorker(config, parts);
   }
 
-  /** Opens the databases, brings them up to date and loads the graphs. Nothing runs and nobody is answered before `start`. */
+  /** Opens the databases and brings them up to date. Nothing runs and nobody is answered before `start`. */
   static async create(config: BatonConfig, options: ServerOptions): Promise<BatonServer> {
-    return new BatonServer(config, options, await openParts(config, options));
+    const postgres = await openPostgres(config, options.log);
+    try {
+      return new BatonServer(config, options, await openParts(config, options, postgres));
+    } catch (error) {
+      await postgres?.stop();
+      throw error;
+    }
   }
 
   get log(): Logger {
@@ -87,12 +93,14 @@ export class BatonServer {
     return `http://${host}:${address.port}`;
   }
 
-  /** Takes runs, if it is a worker's, and listens, if it is an API's and `listen` is not false. */
+  /** Listens, if it is an API's and `listen` is not false; loads the graphs; takes runs, if it is a worker's. */
   async start({ listen = true }: { listen?: boolean } = {}): Promise<void> {
-    const { streams, database, sweeper } = this.#parts;
+    const { streams, database, sweeper, graphs, log } = this.#parts;
     await streams.start(database.listener);
     if (this.#role.api && listen)
       this.#http = await listenOn(createApp(this.router, this.#parts.log), this.config.http);
+    // Listening first: what needs a graph waits for it, everything else is answered meanwhile.
+    for (const failure of await graphs.loadAll()) log.error(failure.message);
     if (!this.#role.worker) return;
     await this.worker.start();
     sweeper.start();
@@ -128,10 +136,12 @@ export interface ServerParts {
   sweeper: ThreadSweeper;
 }
 
-async function openParts(config: BatonConfig, { log, decorate }: ServerOptions): Promise<ServerParts> {
+async function openParts(
+  config: BatonConfig,
+  { log, decorate }: ServerOptions,
+  postgres: PostgresServer | null,
+): Promise<ServerParts> {
   const graphs = new GraphRegistry(config.graphs);
-  const [postgres, failures] = await Promise.all([openPostgres(config, log), graphs.loadAll()]);
-  for (const failure of failures) log.error(failure.message);
   const opened = new Database({
     url: config.databaseUrl ?? postgres?.url ?? '',
     log,

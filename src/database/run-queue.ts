@@ -132,28 +132,20 @@ export class RunQueue {
     });
   }
 
-  /** Hands a run back at once: the next worker takes it without waiting for the lease. Not counted as a lost attempt. */
-  async release({ run_id, fencing_token }: AttemptRef): Promise<void> {
+  /**
+   * Hands a run back: the next worker takes it without waiting for the lease. At once, it is not counted as a lost attempt;
+   * with `afterMs`, after an attempt that broke off, it is.
+   */
+  async release({ run_id, fencing_token }: AttemptRef, { afterMs = 0 } = {}): Promise<void> {
     await this.#db.query(
       `with freed as (
-         update baton.runs set status = 'pending', worker_id = null, lease_until = null, progress = null, updated_at = now()
+         update baton.runs set status = 'pending', worker_id = null, lease_until = null, updated_at = now(),
+           available_at = now() + $3 * interval '1 millisecond', progress = case when $3 > 0 then progress end
          where run_id = $1 and fencing_token = $2 and status = 'running' returning 1
        )
        select pg_notify('${CHANNELS.runs}', '') from freed`,
-      [run_id, fencing_token],
+      [run_id, fencing_token, afterMs],
     );
-  }
-
-  /** Milliseconds until the next waiting run may start or the next lease runs out; null when there is neither. */
-  async nextDueMs(graphIds: string[]): Promise<number | null> {
-    const [row] = await this.#db.prepared<{ ms: number | null }>(
-      `select (extract(epoch from least(
-         (select min(available_at) from baton.runs where status = 'pending' and graph_id = any($1) and available_at > now()),
-         (select min(lease_until) from baton.runs where status = 'running' and graph_id = any($1))
-       ) - now()) * 1000)::float8 ms`,
-      [graphIds],
-    );
-    return row?.ms ?? null;
   }
 
   /** Threads that were made for one stateless run which ended longer ago than this. */

@@ -31,6 +31,9 @@ export interface ExecutorParts {
   log: Logger;
 }
 
+/** How long a run rests after an attempt broke off: what broke it may be broken still. */
+const BREAK_MS = 1000;
+
 /** How the graph's execution came to an end. */
 type Ending = { kind: 'done' } | { kind: 'failed'; error: RunError } | { kind: 'stopped'; reason: StopReason };
 
@@ -59,7 +62,7 @@ export class Executor {
           { err: error, run_id: run.run_id, attempt: run.attempt },
           'an attempt broke off; the run will be taken up again',
         );
-        await retryLostConnection(() => queue.release(run)).catch(() => undefined);
+        await retryLostConnection(() => queue.release(run, { afterMs: BREAK_MS })).catch(() => undefined);
       }
     }
   }
@@ -175,8 +178,16 @@ export class Executor {
     streams.publish(run.run_id, [{ seq: endSeq, event: END_EVENT, data: JSON.stringify({ status }) }]);
   }
 
-  #outcome(run: ClaimedRun): Promise<ThreadOutcome> {
-    return this.#parts.states.outcome(run.graph_id, run.thread_id, run.kwargs.config);
+  /** When the graph itself cannot be had, the thread goes on showing what it showed. */
+  async #outcome({ graph_id, thread_id, kwargs }: ClaimedRun): Promise<ThreadOutcome> {
+    const { states, threads } = this.#parts;
+    try {
+      return await states.outcome(graph_id, thread_id, kwargs.config);
+    } catch (error) {
+      if (!(error instanceof ServiceError) || error.code !== 'graph_failed_to_load') throw error;
+      const thread = await threads.get(thread_id);
+      return { status: 'idle', values: thread?.values ?? null, interrupts: thread?.interrupts ?? {}, error: null };
+    }
   }
 }
 

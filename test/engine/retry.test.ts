@@ -7,6 +7,7 @@ import { startTestServer, type TestServer } from '../../src/testing/index.ts';
 import { testDatabase } from '../postgres.ts';
 
 const file = fileURLToPath(new URL('fixtures/retry-graphs.ts', import.meta.url));
+const broken = fileURLToPath(new URL('fixtures/broken-graph.ts', import.meta.url));
 const FINISH = /ended as \(\s*update baton\.runs set status = \$3/;
 
 let postgres: Awaited<ReturnType<typeof testDatabase>>;
@@ -32,7 +33,7 @@ function losingEnds(database: Database): Database {
 
 async function serve(worker: boolean): Promise<void> {
   baton = await startTestServer({
-    graphs: { row: `${file}:row`, two: `${file}:twoQuestions` },
+    graphs: { row: `${file}:row`, two: `${file}:twoQuestions`, broken: `${broken}:graph` },
     databaseUrl: postgres.url,
     stateUrl: postgres.url,
     role: { api: true, worker },
@@ -100,5 +101,14 @@ describe('a second attempt', () => {
     expect((await client.runs.get(thread.thread_id, run.run_id)).status).toBe('error');
     expect((await client.threads.get(thread.thread_id)).status).toBe('error');
     await database.close();
+  });
+
+  it('is not made when the graph does not load: the run fails at once and says why', async () => {
+    await serve(true);
+    const thread = await client.threads.create();
+    const run = await client.runs.create(thread.thread_id, 'broken', { input: {} });
+    const answer = await client.runs.join(thread.thread_id, run.run_id);
+    expect(answer).toMatchObject({ __error__: { message: expect.stringContaining('this module does not load') } });
+    expect((await client.threads.get(thread.thread_id)).status).toBe('error');
   });
 });
