@@ -55,7 +55,7 @@ export class CheckpointWriter {
     const stamped = serialize(stampedMetadata(config, metadata), 'metadata');
     const slots = new Map<string, Slot>();
     for (const channel of Object.keys(checkpoint.channel_versions)) {
-      if (!(channel in newVersions) || !Object.hasOwn(values, channel)) continue;
+      if (!Object.hasOwn(newVersions, channel) || !Object.hasOwn(values, channel)) continue;
       slots.set(channel, slotOf(values[channel], channel));
     }
     await this.#turnstile.pass(
@@ -95,7 +95,7 @@ export class CheckpointWriter {
     const key: CheckpointKey = { thread_id, checkpoint_ns, checkpoint_id };
     const { token, run_id } = writerOf(config);
     const packed = writes.map(([channel, value], index) => ({
-      idx: WRITES_IDX_MAP[channel] ?? index,
+      idx: (Object.hasOwn(WRITES_IDX_MAP, channel) ? WRITES_IDX_MAP[channel] : undefined) ?? index,
       channel,
       slot: slotOf(value, channel),
     }));
@@ -163,7 +163,7 @@ interface Inheritance {
 /** Gives a checkpoint the values that it shares with its parent, as they are stored there. */
 function inherit({ slots, base, checkpoint, metadata, newVersions }: Inheritance): void {
   for (const [channel, version] of Object.entries(checkpoint.channel_versions)) {
-    if (channel in newVersions) continue;
+    if (Object.hasOwn(newVersions, channel)) continue;
     if (base?.channel_versions[channel] === version) {
       const slot = base.slots.get(channel);
       if (slot !== undefined) slots.set(channel, slot);
