@@ -13,11 +13,11 @@ import { openState } from '../src/state/open-state.ts';
 import { DatabaseMeter, type DatabaseUse } from './database-meter.ts';
 
 const NODES = 20;
-const ROUNDS = 5;
+const ROUNDS = 9;
 /** Runs a round, by how many go at once. */
 const RUNS = new Map([
-  [1, 20],
-  [32, 96],
+  [1, 10],
+  [32, 64],
 ]);
 const READS = 15;
 const log = pino({ level: 'error' });

@@ -24,7 +24,7 @@ export async function outlivingConnections<T>(operation: () => Promise<T>): Prom
   }
 }
 
-function isConnectionLoss(error: unknown): boolean {
+export function isConnectionLoss(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (error instanceof AggregateError) return error.errors.every(isConnectionLoss);
   return ('code' in error && LOSS.test(String(error.code))) || LOSS_MESSAGE.test(error.message);

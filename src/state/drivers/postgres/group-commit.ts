@@ -1,7 +1,7 @@
 import type { Pool } from 'pg';
 import { FencedError } from '../../../core/errors.ts';
 import { type Change, changedRow, statementOf } from './batch.ts';
-import { outlivingConnections } from './connection-loss.ts';
+import { isConnectionLoss, outlivingConnections } from './connection-loss.ts';
 
 /** Two: while Postgres waits for the disk with one, the next is on its way. More would only make them smaller. */
 const MAX_IN_FLIGHT = 2;
@@ -75,7 +75,7 @@ export class GroupCommit {
     try {
       await this.#send(batch);
     } catch (error) {
-      if (batch.length === 1) batch[0]?.reject(error);
+      if (batch.length === 1 || isConnectionLoss(error)) for (const change of batch) change.reject(error);
       // One of them is at fault, and the statement left nothing behind: each for itself.
       else for (const change of batch) await this.#send([change]).catch(change.reject);
     }

@@ -139,12 +139,12 @@ export class PostgresDriver implements CheckpointDriver {
   }
 
   async copyThread(fromThreadId: string, toThreadId: string): Promise<void> {
+    const threads = [toKey(fromThreadId), toKey(toThreadId)];
+    // Before the transaction, which may be done twice.
+    if ((await this.chain(toThreadId, '', undefined, 1)).length > 0) {
+      throw new ConflictError(`Thread ${toThreadId} has checkpoints: copy to a new thread`);
+    }
     await this.#transaction(async (client) => {
-      const threads = [toKey(fromThreadId), toKey(toThreadId)];
-      const taken = await client.query('select from baton_state.checkpoints where thread_id = $1 limit 1', [
-        threads[1],
-      ]);
-      if (taken.rowCount !== 0) throw new ConflictError(`Thread ${toThreadId} has checkpoints: copy to a new thread`);
       await client.query(
         `with value as (
           insert into baton_state.values (thread_id, id, body)
@@ -153,12 +153,12 @@ export class PostgresDriver implements CheckpointDriver {
         writes as (
           insert into baton_state.writes (thread_id, checkpoint_ns, checkpoint_id, seq, task_id, task_path, run_id, value_ids, body)
           select $2, checkpoint_ns, checkpoint_id, seq, task_id, task_path, run_id, value_ids, body
-          from baton_state.writes where thread_id = $1
+          from baton_state.writes where thread_id = $1 on conflict do nothing
         )
         insert into baton_state.checkpoints
           (thread_id, checkpoint_ns, checkpoint_id, parent_id, run_id, seq, metadata, value_ids, body, parent_writes)
         select $2, checkpoint_ns, checkpoint_id, parent_id, run_id, seq, metadata, value_ids, body, parent_writes
-        from baton_state.checkpoints where thread_id = $1`,
+        from baton_state.checkpoints where thread_id = $1 on conflict do nothing`,
         threads,
       );
     });

@@ -48,3 +48,14 @@ create table baton_state.fences (
   thread_id text collate "C" primary key,
   token bigint not null
 );
+
+-- Where this Postgres has it: a megabyte takes a fifth of the time to write and to read.
+do $$
+begin
+  alter table baton_state.checkpoints alter column body set compression lz4;
+  alter table baton_state.writes alter column body set compression lz4;
+  alter table baton_state.values alter column body set compression lz4;
+exception when feature_not_supported or syntax_error then
+  null;
+end
+$$;
