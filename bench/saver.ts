@@ -30,12 +30,10 @@ interface Candidate {
 
 /** What LangGraph's own savers and ours cost, on the same Postgres, in turn. */
 export async function benchSaver(): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'baton-bench-'));
-  const postgres = process.env.DATABASE_URL
-    ? { url: process.env.DATABASE_URL, stop: async () => undefined }
-    : await startPostgres({ dataDir: join(folder, 'postgres'), log });
-  const stockPool = new Pool({ connectionString: postgres.url, max: 10, idleTimeoutMillis: 0 });
-  const ownPool = new Pool({ connectionString: postgres.url, max: 10, idleTimeoutMillis: 0 });
+  const database = await benchDatabase();
+  const { url } = database;
+  const stockPool = new Pool({ connectionString: url, max: 10, idleTimeoutMillis: 0 });
+  const ownPool = new Pool({ connectionString: url, max: 10, idleTimeoutMillis: 0 });
   const stock = new PostgresSaver(stockPool, undefined, { schema: 'stock_saver' });
   const candidates: Candidate[] = [
     { name: 'no saver', saver: undefined },
@@ -45,7 +43,7 @@ export async function benchSaver(): Promise<void> {
     {
       name: 'Baton, Postgres',
       meter: new DatabaseMeter(ownPool),
-      saver: await openState({ url: postgres.url, log, pool: ownPool }),
+      saver: await openState({ url, log, pool: ownPool }),
     },
   ];
   try {
@@ -60,9 +58,28 @@ export async function benchSaver(): Promise<void> {
     await benchReads(candidates.filter(({ meter }) => meter !== undefined));
   } finally {
     await Promise.all([stockPool.end(), ownPool.end()]);
-    await postgres.stop();
-    await rm(folder, { recursive: true, force: true });
+    await database.close();
   }
+}
+
+/** A database of this run alone, on the server of DATABASE_URL or on one that ends with it. */
+async function benchDatabase(): Promise<{ url: string; close(): Promise<void> }> {
+  const folder = await mkdtemp(join(tmpdir(), 'baton-bench-'));
+  const server = process.env.DATABASE_URL
+    ? { url: process.env.DATABASE_URL, stop: async () => undefined }
+    : await startPostgres({ dataDir: join(folder, 'postgres'), log });
+  const admin = new Pool({ connectionString: server.url, max: 1 });
+  const name = `baton_bench_${Date.now()}`;
+  await admin.query(`create database ${name}`);
+  const url = new URL(server.url);
+  url.pathname = `/${name}`;
+  const close = async (): Promise<void> => {
+    await admin.query(`drop database ${name} with (force)`);
+    await admin.end();
+    await server.stop();
+    await rm(folder, { recursive: true, force: true });
+  };
+  return { url: url.href, close };
 }
 
 const Counting = Annotation.Root({ n: Annotation<number>, text: Annotation<string> });
