@@ -127,8 +127,6 @@ async function benchSteps(candidates: Candidate[], concurrency: number, runs: nu
   }
   const median = new Map([...costs].map(([name, all]) => [name, medianOf(all)]));
   const none = median.get('no saver')?.ms ?? 0;
-  const stock = median.get('PostgresSaver (stock)');
-  const baton = median.get('Baton, Postgres');
   console.log(`${concurrency} run(s) at once, ${NODES} nodes each, 1 KB of state`);
   console.table(
     Object.fromEntries(
@@ -145,11 +143,28 @@ async function benchSteps(candidates: Candidate[], concurrency: number, runs: nu
       ]),
     ),
   );
-  if (stock === undefined || baton === undefined) return;
+  const ratio = (of: (stock: StepCost, baton: StepCost, none: StepCost) => number): number =>
+    round2(
+      middle(roundsOf(costs, 'PostgresSaver (stock)', 'Baton, Postgres', 'no saver').map(([x, y, z]) => of(x, y, z))),
+    );
   console.log(
-    `Baton / stock: ${round2(stock.ms / baton.ms)}x the nodes/s, ${round2((baton.ms - none) / (stock.ms - none))} of its overhead, ` +
-      `${round2(stock.statements / baton.statements)}x fewer statements, ${round2(stock.cpuMs / baton.cpuMs)}x less Postgres CPU\n`,
+    `Baton against stock, medians of the rounds' ratios: ${ratio((stock, baton) => stock.ms / baton.ms)}x the nodes/s, ` +
+      `${ratio((stock, baton, no) => (baton.ms - no.ms) / (stock.ms - no.ms))} of its overhead, ` +
+      `${ratio((stock, baton) => stock.statements / baton.statements)}x fewer statements, ` +
+      `${ratio((stock, baton) => stock.cpuMs / baton.cpuMs)}x less Postgres CPU\n`,
   );
+}
+
+/** What three candidates cost in the same round: the load of the machine changes from one round to the next. */
+function roundsOf(
+  costs: ReadonlyMap<string, StepCost[]>,
+  ...names: [string, string, string]
+): [StepCost, StepCost, StepCost][] {
+  const [first = [], second = [], third = []] = names.map((name) => costs.get(name));
+  return first.flatMap((cost, round) => {
+    const [b, c] = [second[round], third[round]];
+    return b && c ? [[cost, b, c] satisfies [StepCost, StepCost, StepCost]] : [];
+  });
 }
 
 function perNode(ms: number, nodes: number, before: DatabaseUse | undefined, after: DatabaseUse | undefined): StepCost {
