@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Express, Router } from 'express';
 import type { Logger } from 'pino';
+import { Authenticator } from './auth/authenticator.ts';
 import { createApi } from './api/create-api.ts';
 import { ensureSystemAssistants } from './api/assistants/service.ts';
 import type { BatonConfig } from './config/config.ts';
@@ -85,12 +86,12 @@ export class BatonServer {
     return this.#parts.database.url;
   }
 
-  /** The address under which the API answers; null while it does not listen. */
+  /** The address under which the API answers, with its prefix; null while it does not listen. */
   get url(): string | null {
     const address = this.#http?.address() as AddressInfo | null | undefined;
     if (!address) return null;
     const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-    return `http://${host}:${address.port}`;
+    return `http://${host}:${address.port}${this.config.http.mountPrefix}`;
   }
 
   /** Listens, if it is an API's and `listen` is not false; loads the graphs; takes runs, if it is a worker's. */
@@ -98,7 +99,10 @@ export class BatonServer {
     const { streams, database, sweeper, graphs, log } = this.#parts;
     await streams.start(database.listener);
     if (this.#role.api && listen)
-      this.#http = await listenOn(createApp(this.router, this.#parts.log), this.config.http);
+      this.#http = await listenOn(
+        createApp(this.router, { prefix: this.config.http.mountPrefix, log }),
+        this.config.http,
+      );
     // Listening first: what needs a graph waits for it, everything else is answered meanwhile.
     for (const failure of await graphs.loadAll()) log.error(failure.message);
     if (!this.#role.worker) return;
@@ -124,6 +128,7 @@ export interface ServerParts {
   log: Logger;
   postgres: PostgresServer | null;
   database: Database;
+  authenticator: Authenticator;
   assistants: Assistants;
   threads: Threads;
   runs: Runs;
@@ -141,6 +146,8 @@ async function openParts(
   { log, decorate }: ServerOptions,
   postgres: PostgresServer | null,
 ): Promise<ServerParts> {
+  // First: a server that cannot tell who its callers are must not start.
+  const authenticator = await Authenticator.open(config.auth, config.http.configurableHeaders);
   const graphs = new GraphRegistry(config.graphs);
   const opened = new Database({
     url: config.databaseUrl ?? postgres?.url ?? '',
@@ -165,6 +172,7 @@ async function openParts(
     log,
     postgres,
     database,
+    authenticator,
     assistants,
     threads,
     runs: new Runs(database),

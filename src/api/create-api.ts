@@ -1,5 +1,7 @@
 import type { Router } from 'express';
 import type { Logger } from 'pino';
+import type { Authenticator } from '../auth/authenticator.ts';
+import type { BatonConfig } from '../config/config.ts';
 import type { Assistants } from '../database/assistants.ts';
 import type { Database } from '../database/database.ts';
 import type { Runs } from '../database/runs.ts';
@@ -7,8 +9,9 @@ import type { Threads } from '../database/threads.ts';
 import type { GraphRegistry } from '../engine/graphs/registry.ts';
 import type { RunStreams } from '../engine/streams.ts';
 import type { ThreadStates } from '../engine/thread-state.ts';
+import type { RouteGroup } from '../config/http-settings.ts';
+import type { Route } from '../http/route.ts';
 import { createRouter } from '../http/router.ts';
-import { DEFAULT_CORS_ORIGINS, type CorsOrigins } from '../http/cors.ts';
 import type { DurableSaver } from '../state/durable-saver.ts';
 import { assistantRoutes } from './assistants/routes.ts';
 import { AssistantService } from './assistants/service.ts';
@@ -30,24 +33,32 @@ export interface ApiParts {
   saver: Pick<DurableSaver, 'getTuple' | 'deleteThread'>;
   database: Database;
   log: Logger;
-  corsOrigins?: CorsOrigins;
+  config: { http: Pick<BatonConfig['http'], 'cors' | 'disabled'> };
+  authenticator: Authenticator;
   /** How often a silent answer shows that it is alive. Clients count on about 5 s. */
   heartbeatMs?: number;
 }
 
 /** The whole HTTP API, to be mounted under any prefix. */
 export function createApi(parts: ApiParts): Router {
-  const { graphs, streams, database, log, corsOrigins = DEFAULT_CORS_ORIGINS, heartbeatMs = 5000 } = parts;
+  const { graphs, streams, database, log, config, heartbeatMs = 5000 } = parts;
   const assistants = new AssistantService({ assistants: parts.assistants, graphs });
   const threads = new ThreadService(parts);
   const runs = new RunService({ ...parts, assistants });
   const answers = new RunAnswers(runs, { heartbeatMs, isStopping: () => streams.stopped, log });
-  const routes = [
-    ...assistantRoutes(assistants, threads),
-    ...threadRoutes(threads, { heartbeatMs }),
-    ...runRoutes(runs, answers),
-    ...statelessRunRoutes(runs, answers),
-  ];
-  const meta = metaRoutes(routes, () => database.query('select 1'));
-  return createRouter({ routes: [...meta, ...routes], corsOrigins, log });
+  const groups: Record<Exclude<RouteGroup, 'meta'>, Route[]> = {
+    assistants: assistantRoutes(assistants, threads),
+    threads: threadRoutes(threads, { heartbeatMs }),
+    runs: [...runRoutes(runs, answers), ...statelessRunRoutes(runs, answers)],
+    store: [],
+  };
+  const isServed = (group: RouteGroup) => !config.http.disabled.includes(group);
+  const routes = Object.entries(groups).flatMap(([group, own]) => (isServed(group as RouteGroup) ? own : []));
+  const meta = isServed('meta') ? metaRoutes(routes, () => database.query('select 1')) : [];
+  return createRouter({
+    routes: [...meta, ...routes],
+    corsRules: config.http.cors,
+    identify: (request) => parts.authenticator.identify(request),
+    log,
+  });
 }

@@ -1,7 +1,10 @@
 import { dirname, resolve } from 'node:path';
+import type { ApiKey } from '../core/caller.ts';
 import { InvalidInputError } from '../core/errors.ts';
 import type { GraphSource } from '../core/graph-source.ts';
+import { parseApiKeys } from './api-keys.ts';
 import { processEnv, readEnv, type Environment, type LogLevel } from './env.ts';
+import type { HttpSettings } from './http-settings.ts';
 import { readLanggraphJson } from './langgraph-json.ts';
 
 type DeepReadonly<T> = { readonly [K in keyof T]: T[K] extends object ? DeepReadonly<T[K]> : T[K] };
@@ -20,6 +23,13 @@ export type BatonConfig = DeepReadonly<{
     port: number;
     /** Listening beyond this machine without authentication was asked for. */
     insecure: boolean;
+  } & HttpSettings;
+  auth: {
+    /** The project's own `Auth` object; null: none. */
+    project: { file: string; exportName: string } | null;
+    apiKeys: ApiKey[];
+    /** Whether a request that claims to come from LangGraph Studio is believed. */
+    trustStudio: boolean;
   };
   /** Null: a Postgres of our own, below `dataDir`. */
   databaseUrl: string | null;
@@ -63,6 +73,8 @@ const DEFAULTS = {
   host: '127.0.0.1',
   port: 2024,
   insecure: false,
+  trustStudio: false,
+  apiKeys: undefined as string | undefined,
   dataDir: '.baton',
   workers: 10,
   leaseSeconds: 10,
@@ -83,15 +95,17 @@ export function loadConfig({
 }: ConfigRequest): BatonConfig {
   const path = resolve(configPath);
   const projectDir = dirname(path);
-  const { graphs, environment, settings } = readLanggraphJson(path, warn);
+  const { graphs, environment, settings, ...project } = readLanggraphJson(path, warn);
   const set = { ...DEFAULTS, ...defined(settings), ...defined(readEnv({ ...environment, ...env })), ...defined(flags) };
 
+  const auth = { project: project.auth, apiKeys: parseApiKeys(set.apiKeys), trustStudio: set.trustStudio };
   return deepFreeze({
     projectDir,
     configPath: path,
     dataDir: resolve(projectDir, set.dataDir),
     graphs,
-    http: safeToListen({ host: set.host, port: set.port, insecure: set.insecure }),
+    http: safeToListen({ host: set.host, port: set.port, insecure: set.insecure, ...project.http }, auth),
+    auth,
     databaseUrl: url('DATABASE_URL', set.databaseUrl, /^postgres(ql)?:\/\/./, 'postgres://user:password@host/database'),
     stateUrl: url('STATE_URL', set.stateUrl, /^[a-z][a-z+]*:/, 'memory: or postgres://…'),
     worker: {
@@ -115,11 +129,12 @@ function defined<T extends object>(layer: T): { [K in keyof T]?: Exclude<T[K], u
 
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[?::1\]?)$/i;
 
-function safeToListen(http: BatonConfig['http']): BatonConfig['http'] {
-  if (http.insecure || LOOPBACK.test(http.host)) return http;
+function safeToListen<T extends { host: string; insecure: boolean }>(http: T, auth: BatonConfig['auth']): T {
+  const asksWho = auth.project !== null || auth.apiKeys.length > 0;
+  if (asksWho || http.insecure || LOOPBACK.test(http.host)) return http;
   throw new InvalidInputError(
-    `Refusing to listen on ${http.host}: anyone who can reach it could use it, as there is no authentication yet. ` +
-      'Keep 127.0.0.1 behind a proxy that authenticates, or pass --insecure',
+    `Refusing to listen on ${http.host}: anyone who can reach it could use it, as no authentication is configured. ` +
+      'Set BATON_API_KEYS ("baton key" makes one), or auth.path in langgraph.json; or pass --insecure',
   );
 }
 

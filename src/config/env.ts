@@ -17,6 +17,9 @@ export function readEnv(env: Environment) {
     host: text(env, 'BATON_HOST'),
     port: integer(env, 'PORT', { min: 0, max: 65_535 }),
 
+    // Who may use it
+    apiKeys: text(env, 'BATON_API_KEYS'),
+
     // How it works
     workers: integer(env, 'BATON_WORKERS', { min: 1, max: 1000 }),
     leaseSeconds: integer(env, 'BATON_LEASE_SECONDS', { min: 1, max: 3600 }),

@@ -4,6 +4,7 @@ import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { InvalidInputError, messageOf } from '../core/errors.ts';
 import type { GraphSource } from '../core/graph-source.ts';
+import { HttpKey, type HttpSettings } from './http-settings.ts';
 
 const GraphEntry = z.union([z.string(), z.object({ path: z.string(), description: z.string().nullish() })]);
 
@@ -14,12 +15,22 @@ const BatonKey = z
     data_dir: z.string().optional(),
     port: z.int().min(0).max(65_535).optional(),
     workers: z.int().min(1).max(1000).optional(),
+    trust_studio: z.boolean().optional(),
   })
-  .transform(({ state_url, data_dir, ...rest }) => ({ stateUrl: state_url, dataDir: data_dir, ...rest }));
+  .transform(({ state_url, data_dir, trust_studio, ...rest }) => ({
+    stateUrl: state_url,
+    dataDir: data_dir,
+    trustStudio: trust_studio,
+    ...rest,
+  }));
+
+const Auth = z.looseObject({ path: z.string().nullish(), disable_studio_auth: z.boolean().nullish() });
 
 const LanggraphJson = z.looseObject({
   graphs: z.record(z.string(), GraphEntry),
   env: z.union([z.string(), z.array(z.string()), z.record(z.string(), z.coerce.string())]).optional(),
+  auth: Auth.nullish(),
+  http: HttpKey.nullish(),
   baton: BatonKey.prefault({}),
 });
 type LanggraphJson = z.infer<typeof LanggraphJson>;
@@ -41,15 +52,18 @@ const NOT_OURS = [
   'python_version',
   'source',
 ];
-const NOT_YET = new Set(['checkpointer', 'http', 'node_loader', 'store', 'ui', 'ui_config', 'webhooks']);
+const NOT_YET = new Set(['checkpointer', 'node_loader', 'store', 'ui', 'ui_config', 'webhooks']);
 /** Serving without these would expose what the project meant to protect. */
-const PROTECTION = new Set(['auth', 'encryption']);
+const PROTECTION = new Set(['encryption']);
 
 export interface Project {
   graphs: Record<string, GraphSource>;
   /** Variables for the graphs and for Baton itself, from the `env` key. */
   environment: Record<string, string>;
   settings: z.infer<typeof BatonKey>;
+  /** The project's own authentication; null: none. */
+  auth: { file: string; exportName: string } | null;
+  http: HttpSettings;
 }
 
 /**
@@ -65,6 +79,8 @@ export function readLanggraphJson(configPath: string, warn: (line: string) => vo
     ),
     environment: readEnvironment(file.env, configPath, warn),
     settings: file.baton,
+    auth: file.auth?.path ? exportIn(file.auth.path, configPath) : null,
+    http: file.http?.http ?? HttpKey.parse({}).http,
   };
 }
 
@@ -101,23 +117,39 @@ function warnOfKeys(file: LanggraphJson, configPath: string, warn: (line: string
     );
   }
   const known = new Set([...Object.keys(LanggraphJson.shape), ...NOT_OURS, ...NOT_YET]);
-  const notYet = keys.filter((key) => NOT_YET.has(key));
+  const notYet = [
+    ...keys.filter((key) => NOT_YET.has(key)),
+    ...(file.http?.notYet ?? []).map((key) => `http.${key}`),
+    ...Object.keys(file.auth ?? {})
+      .filter((key) => !(key in Auth.shape))
+      .map((key) => `auth.${key}`),
+  ];
   const unknown = keys.filter((key) => !known.has(key));
   if (notYet.length > 0) warn(`${configPath}: not supported yet and left out: ${notYet.join(', ')}`);
+  if (file.auth?.disable_studio_auth === false && file.baton.trustStudio !== true) {
+    warn(
+      `${configPath}: auth.disable_studio_auth is false, and Baton still asks who Studio is: anybody can send its header. "baton": {"trust_studio": true} believes it`,
+    );
+  }
   if (unknown.length > 0) warn(`${configPath}: unknown and left out: ${unknown.join(', ')}`);
 }
 
-/** `./src/agent.ts:graph`; the colon after a Windows drive's letter is no separator. */
 function graphSource(graphId: string, entry: z.infer<typeof GraphEntry>, configPath: string): GraphSource {
   const { path, description = null } = typeof entry === 'string' ? { path: entry } : entry;
-  const colon = path.lastIndexOf(':');
-  const [file, exportName] = colon > 1 ? [path.slice(0, colon), path.slice(colon + 1)] : [path, ''];
+  const { file, exportName } = exportIn(path, configPath);
   if (file.endsWith('.py')) {
     throw new InvalidInputError(
       `Graph "${graphId}" is written in Python (${file}): Baton serves JavaScript and TypeScript`,
     );
   }
-  return { file: resolve(dirname(configPath), file), exportName: exportName || 'default', description };
+  return { file, exportName, description };
+}
+
+/** `./src/agent.ts:graph`; the colon after a Windows drive's letter is no separator. */
+function exportIn(path: string, configPath: string): { file: string; exportName: string } {
+  const colon = path.lastIndexOf(':');
+  const [file, exportName] = colon > 1 ? [path.slice(0, colon), path.slice(colon + 1)] : [path, ''];
+  return { file: resolve(dirname(configPath), file), exportName: exportName || 'default' };
 }
 
 function readEnvironment(env: LanggraphJson['env'], configPath: string, warn: (line: string) => void) {

@@ -43,6 +43,34 @@ export class ConflictError extends ServiceError {
   }
 }
 
+/** The request does not say, or does not prove, who makes it. */
+export class UnauthorizedError extends ServiceError {
+  override readonly name = 'UnauthorizedError';
+  constructor(message: string) {
+    super('unauthorized', message);
+  }
+}
+
+/** Whoever makes the request may do this to nothing at all. What he may do to some rows only is NotFoundError for the others. */
+export class ForbiddenError extends ServiceError {
+  override readonly name = 'ForbiddenError';
+  constructor(message: string) {
+    super('forbidden', message);
+  }
+}
+
+/** A refusal of the project's own authentication, with the status and headers that it chose. */
+export class AuthRefusalError extends ServiceError {
+  override readonly name = 'AuthRefusalError';
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  constructor(status: number, message: string, headers: Record<string, string>) {
+    super(status === 401 ? 'unauthorized' : status === 404 ? 'not_found' : 'forbidden', message);
+    this.status = status;
+    this.headers = headers;
+  }
+}
+
 /** The thread has a run that is waiting or running, and what was asked for needs it idle. */
 export class BusyError extends ServiceError {
   override readonly name = 'BusyError';

@@ -1,3 +1,4 @@
+import { Access, type Guarded } from '../core/access.ts';
 import type { Assistant } from '../core/assistant.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Database, Queryable } from './database.ts';
@@ -18,10 +19,17 @@ export interface AssistantFilter {
 type AssistantSort = 'assistant_id' | 'graph_id' | 'name' | 'created_at' | 'updated_at';
 export type AssistantPage = Page<AssistantSort>;
 
-export class Assistants {
+export class Assistants implements Guarded<Assistants> {
   readonly #db: Database;
-  constructor(database: Database) {
+  readonly #access: Access;
+  constructor(database: Database, access = Access.everything) {
     this.#db = database;
+    this.#access = access;
+  }
+
+  /** The same, as if there were no assistants, nor versions of them, beyond the access. */
+  within(access: Access): Assistants {
+    return new Assistants(this.#db, access);
   }
 
   /** Null when the id is taken. */
@@ -39,9 +47,10 @@ export class Assistants {
   }
 
   async get(assistantId: string): Promise<Assistant | null> {
-    const [row] = await this.#db.query<Assistant>(`select ${COLUMNS} from baton.assistants where assistant_id = $1`, [
-      assistantId,
-    ]);
+    const [row] = await this.#db.query<Assistant>(
+      `select ${COLUMNS} from baton.assistants where assistant_id = $1 and metadata @> $2`,
+      [assistantId, this.#access.contains],
+    );
     return row ?? null;
   }
 
@@ -54,8 +63,8 @@ export class Assistants {
            config = coalesce($5, a.config), context = coalesce($6, a.context), metadata = a.metadata || coalesce($7::jsonb, '{}'),
            version = (select max(version) + 1 from baton.assistant_versions v where v.assistant_id = a.assistant_id),
            updated_at = now()
-         where assistant_id = $1 returning ${COLUMNS}`,
-        [assistantId, ...fieldValues(patch)],
+         where assistant_id = $1 and metadata @> $8 returning ${COLUMNS}`,
+        [assistantId, ...fieldValues(patch), this.#access.contains],
       );
       if (!row) return null;
       await recordVersion(tx, assistantId);
@@ -69,10 +78,10 @@ export class Assistants {
       `update baton.assistants a set (${VERSIONED}, version) =
          (select ${VERSIONED}, version from baton.assistant_versions v where v.assistant_id = $1 and v.version = $2),
          updated_at = now()
-       where assistant_id = $1
-         and exists (select 1 from baton.assistant_versions v where v.assistant_id = $1 and v.version = $2)
+       where assistant_id = $1 and metadata @> $3
+         and exists (select 1 from baton.assistant_versions v where v.assistant_id = $1 and v.version = $2 and v.metadata @> $3)
        returning ${COLUMNS}`,
-      [assistantId, version],
+      [assistantId, version, this.#access.contains],
     );
     return row ?? null;
   }
@@ -84,13 +93,13 @@ export class Assistants {
   ): Promise<Omit<Assistant, 'updated_at'>[]> {
     return this.#db.query(
       `select assistant_id, ${VERSIONED}, version, created_at from baton.assistant_versions
-       where assistant_id = $1 and metadata @> $2 order by version desc limit $3 offset $4`,
-      [assistantId, metadata ?? {}, limit, offset],
+       where assistant_id = $1 and metadata @> $2 and metadata @> $5 order by version desc limit $3 offset $4`,
+      [assistantId, metadata ?? {}, limit, offset, this.#access.contains],
     );
   }
 
   async search(filter: AssistantFilter, page: AssistantPage): Promise<Assistant[]> {
-    const conditions = assistantConditions(filter);
+    const conditions = assistantConditions(filter, this.#access);
     const columns = {
       assistant_id: 'assistant_id',
       graph_id: 'graph_id',
@@ -103,7 +112,7 @@ export class Assistants {
   }
 
   async count(filter: AssistantFilter): Promise<number> {
-    const conditions = assistantConditions(filter);
+    const conditions = assistantConditions(filter, this.#access);
     const [row] = await this.#db.query<{ n: number }>(
       `select count(*) n from baton.assistants ${conditions.where}`,
       conditions.values,
@@ -112,15 +121,17 @@ export class Assistants {
   }
 
   async delete(assistantId: string): Promise<boolean> {
-    const rows = await this.#db.query('delete from baton.assistants where assistant_id = $1 returning 1', [
-      assistantId,
-    ]);
+    const rows = await this.#db.query(
+      'delete from baton.assistants where assistant_id = $1 and metadata @> $2 returning 1',
+      [assistantId, this.#access.contains],
+    );
     return rows.length > 0;
   }
 }
 
-function assistantConditions({ graph_id, name, metadata }: AssistantFilter): Filter {
+function assistantConditions({ graph_id, name, metadata }: AssistantFilter, access: Access): Filter {
   return new Filter()
+    .within(access)
     .andIf('graph_id = ?', graph_id)
     .andIf('position(lower(?::text) in lower(name)) > 0', name)
     .andIf('metadata @> ?', metadata);

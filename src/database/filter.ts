@@ -1,3 +1,5 @@
+import type { Access } from '../core/access.ts';
+
 /** Collects the conditions of a search and their parameters, so that no value ever becomes SQL text. */
 export class Filter {
   readonly values: unknown[] = [];
@@ -12,6 +14,11 @@ export class Filter {
   /** Adds a condition only when the value was given. */
   andIf(condition: string, value: unknown): this {
     return value === undefined || value === null ? this : this.and(condition, value);
+  }
+
+  /** Only rows of a table with metadata that the access is for. */
+  within(access: Access): this {
+    return Object.keys(access.contains).length === 0 ? this : this.and('metadata @> ?', access.contains);
   }
 
   param(value: unknown): string {

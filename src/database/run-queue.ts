@@ -1,3 +1,4 @@
+import type { AuthUser } from '../core/caller.ts';
 import { FencedError } from '../core/errors.ts';
 import { END_EVENT } from '../core/run-event.ts';
 import type { CancelAction, Run, RunError, RunStatus } from '../core/run.ts';
@@ -13,6 +14,8 @@ export interface ClaimedRun extends Run {
   /** 1 at the first claim. */
   attempt: number;
   cancel_action: CancelAction | null;
+  /** Who asked for it; null where there is no authentication. Forgotten when the run has ended. */
+  auth_user: AuthUser | null;
 }
 
 /** What a heartbeat tells of a run that is still this worker's. */
@@ -96,7 +99,8 @@ export class RunQueue {
       await lockThread(tx, attempt.thread_id);
       const ended = await tx.query(
         `with ended as (
-           update baton.runs set status = $3, error = $4, ended_at = now(), updated_at = now(), lease_until = null, worker_id = null
+           update baton.runs set status = $3, error = $4, ended_at = now(), updated_at = now(), lease_until = null, worker_id = null,
+             auth_user = null
            where run_id = $1 and fencing_token = $2 and status = 'running' returning run_id
          ), log as (
            insert into baton.run_events (run_id, seq, event, data) select run_id, $5, '${END_EVENT}', $6 from ended
@@ -177,4 +181,4 @@ const CLAIM = `
     fencing_token = nextval('baton.fencing_token'), attempt = attempt + 1, started_at = coalesce(started_at, now()), updated_at = now()
   from chosen where r.run_id = chosen.run_id
   returning r.run_id, thread_id, assistant_id, graph_id, created_at, updated_at, status, metadata, kwargs, multitask_strategy,
-    fencing_token, attempt, cancel_action`;
+    fencing_token, attempt, cancel_action, auth_user`;

@@ -1,4 +1,6 @@
+import { Access, type Guarded } from '../core/access.ts';
 import type { RunConfig } from '../core/assistant.ts';
+import type { AuthUser } from '../core/caller.ts';
 import { BusyError, NotFoundError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { planMultitask } from '../core/multitask.ts';
@@ -9,12 +11,19 @@ import type { Database, Queryable } from './database.ts';
 import { lockThread } from './threads.ts';
 
 const COLUMNS = 'run_id, thread_id, assistant_id, created_at, updated_at, status, metadata, kwargs, multitask_strategy';
+/** A run belongs to whom its thread belongs to. `$n` is the parameter with what the thread's metadata must contain. */
+const within = (n: number) =>
+  `exists (select 1 from baton.threads t where t.thread_id = runs.thread_id and t.metadata @> $${n})`;
 
 export interface EnqueueRequest {
   run: Omit<Run, 'created_at' | 'updated_at' | 'status'> & { graph_id: string };
   ifThreadMissing: 'create' | 'reject';
   /** The run may not start earlier than this many milliseconds from now, by the database's clock. */
   delayMs: number;
+  /** Who asked for it; null where there is no authentication. For the run's nodes only: it is not shown. */
+  user: AuthUser | null;
+  /** Of a thread that is made for this run. */
+  newThreadMetadata: JsonObject;
   /** Merged into the thread's, so that a thread says which graph and assistant it belongs to. */
   threadMetadata: JsonObject;
   threadConfig: RunConfig;
@@ -24,32 +33,36 @@ export interface EnqueueRequest {
 export type CancelResult = 'ended' | 'signalled' | 'already_ended';
 
 /** Runs as callers see them. What workers do with them is in RunQueue. */
-export class Runs {
+export class Runs implements Guarded<Runs> {
   readonly #db: Database;
-  constructor(database: Database) {
+  readonly #access: Access;
+  constructor(database: Database, access = Access.everything) {
     this.#db = database;
+    this.#access = access;
+  }
+
+  /** The same, as if there were no threads beyond the access, and no runs on them. */
+  within(access: Access): Runs {
+    return new Runs(this.#db, access);
   }
 
   /**
    * One transaction applies the multitask strategy, inserts the run, marks the thread busy and wakes a worker.
    * Throws NotFoundError (thread) and BusyError (`reject`).
    */
-  async enqueue({ run, ifThreadMissing, delayMs, threadMetadata, threadConfig }: EnqueueRequest): Promise<Run> {
+  async enqueue(request: EnqueueRequest): Promise<Run> {
+    const { run, user, delayMs, threadMetadata, threadConfig } = request;
     return this.#db.transaction(async (tx) => {
-      if (ifThreadMissing === 'create') {
-        await tx.query(`insert into baton.threads (thread_id, temporary) values ($1, $2) on conflict do nothing`, [
-          run.thread_id,
-          run.kwargs.temporary_thread,
-        ]);
-      }
-      if (!(await lockThread(tx, run.thread_id))) throw new NotFoundError('Thread', run.thread_id);
+      const isNew = request.ifThreadMissing === 'create' && (await insertThread(tx, request));
+      if (!isNew && !(await lockThread(tx, run.thread_id, this.#access)))
+        throw new NotFoundError('Thread', run.thread_id);
       await makeRoom(tx, run);
       const [row] = await tx.query<Run>(
         `with thread as (
            update baton.threads set status = 'busy', metadata = metadata || $9, config = $10, updated_at = now() where thread_id = $2
          ), wake as (select pg_notify('${CHANNELS.runs}', ''))
-         insert into baton.runs (run_id, thread_id, assistant_id, graph_id, status, kwargs, metadata, multitask_strategy, available_at)
-         select $1, $2, $3, $4, 'pending', $5, $6, $7, now() + $8 * interval '1 millisecond' from wake
+         insert into baton.runs (run_id, thread_id, assistant_id, graph_id, status, kwargs, metadata, multitask_strategy, available_at, auth_user)
+         select $1, $2, $3, $4, 'pending', $5, $6, $7, now() + $8 * interval '1 millisecond', $11 from wake
          returning ${COLUMNS}`,
         [
           run.run_id,
@@ -62,6 +75,7 @@ export class Runs {
           delayMs,
           threadMetadata,
           threadConfig,
+          user && JSON.stringify(user),
         ],
       );
       if (!row) throw new NotFoundError('Thread', run.thread_id);
@@ -70,16 +84,19 @@ export class Runs {
   }
 
   async get(threadId: string, runId: string): Promise<Run | null> {
-    const [row] = await this.#db.query<Run>(`select ${COLUMNS} from baton.runs where thread_id = $1 and run_id = $2`, [
-      threadId,
-      runId,
-    ]);
+    const [row] = await this.#db.query<Run>(
+      `select ${COLUMNS} from baton.runs where thread_id = $1 and run_id = $2 and ${within(3)}`,
+      [threadId, runId, this.#access.contains],
+    );
     return row ?? null;
   }
 
   /** By its id alone. */
   async find(runId: string): Promise<Run | null> {
-    const [row] = await this.#db.query<Run>(`select ${COLUMNS} from baton.runs where run_id = $1`, [runId]);
+    const [row] = await this.#db.query<Run>(`select ${COLUMNS} from baton.runs where run_id = $1 and ${within(2)}`, [
+      runId,
+      this.#access.contains,
+    ]);
     return row ?? null;
   }
 
@@ -89,17 +106,17 @@ export class Runs {
     page: { limit: number; offset: number; status?: RunStatus | undefined },
   ): Promise<Run[]> {
     return this.#db.query(
-      `select ${COLUMNS} from baton.runs where thread_id = $1 and ($2::text is null or status = $2)
+      `select ${COLUMNS} from baton.runs where thread_id = $1 and ($2::text is null or status = $2) and ${within(5)}
        order by position desc limit $3 offset $4`,
-      [threadId, page.status ?? null, page.limit, page.offset],
+      [threadId, page.status ?? null, page.limit, page.offset, this.#access.contains],
     );
   }
 
   /** The run that a worker holds on this thread, if any. */
   async running(threadId: string): Promise<Run | null> {
     const [row] = await this.#db.query<Run>(
-      `select ${COLUMNS} from baton.runs where thread_id = $1 and status = 'running'`,
-      [threadId],
+      `select ${COLUMNS} from baton.runs where thread_id = $1 and status = 'running' and ${within(2)}`,
+      [threadId, this.#access.contains],
     );
     return row ?? null;
   }
@@ -107,7 +124,7 @@ export class Runs {
   /** Stops a run wherever it is. Throws NotFoundError. */
   async cancel(threadId: string, runId: string, action: CancelAction): Promise<CancelResult> {
     return this.#db.transaction(async (tx) => {
-      await lockThread(tx, threadId);
+      if (!(await lockThread(tx, threadId, this.#access))) throw new NotFoundError('Run', runId);
       const [run] = await tx.query<Pick<Run, 'run_id' | 'status'>>(
         'select run_id, status from baton.runs where thread_id = $1 and run_id = $2 for update',
         [threadId, runId],
@@ -127,7 +144,7 @@ export class Runs {
   /** Removes an ended run and its log. Throws NotFoundError, or BusyError while it is waiting or running. */
   async delete(threadId: string, runId: string): Promise<void> {
     await this.#db.transaction(async (tx) => {
-      await lockThread(tx, threadId);
+      if (!(await lockThread(tx, threadId, this.#access))) throw new NotFoundError('Run', runId);
       const [run] = await tx.query<{ active: boolean }>(
         `select status in ('pending', 'running') active from baton.runs where thread_id = $1 and run_id = $2`,
         [threadId, runId],
@@ -137,6 +154,15 @@ export class Runs {
       await tx.query('delete from baton.runs where run_id = $1', [runId]);
     });
   }
+}
+
+/** False when there is such a thread already. Whoever made it holds its lock. */
+async function insertThread(tx: Queryable, { run, newThreadMetadata }: EnqueueRequest): Promise<boolean> {
+  const made = await tx.query(
+    `insert into baton.threads (thread_id, temporary, metadata) values ($1, $2, $3) on conflict do nothing returning 1`,
+    [run.thread_id, run.kwargs.temporary_thread, newThreadMetadata],
+  );
+  return made.length > 0;
 }
 
 /** The thread's status from its runs, and from what it rests at when there are none. Under the thread's row lock. */
@@ -172,7 +198,7 @@ async function dropPending(tx: Queryable, runIds: string[], action: 'interrupt' 
   } else {
     await tx.query(
       `with ended as (
-         update baton.runs set status = 'interrupted', ended_at = now(), updated_at = now()
+         update baton.runs set status = 'interrupted', ended_at = now(), updated_at = now(), auth_user = null
          where run_id = any($1::uuid[]) returning run_id
        )
        insert into baton.run_events (run_id, seq, event, data)

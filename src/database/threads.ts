@@ -1,3 +1,4 @@
+import { Access, type Guarded } from '../core/access.ts';
 import { BusyError, NotFoundError } from '../core/errors.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import type { Thread, ThreadOutcome, ThreadStatus } from '../core/thread.ts';
@@ -17,10 +18,17 @@ export interface ThreadFilter {
 type ThreadSort = 'thread_id' | 'status' | 'created_at' | 'updated_at' | 'state_updated_at';
 export type ThreadPage = Page<ThreadSort>;
 
-export class Threads {
+export class Threads implements Guarded<Threads> {
   readonly #db: Database;
-  constructor(database: Database) {
+  readonly #access: Access;
+  constructor(database: Database, access = Access.everything) {
     this.#db = database;
+    this.#access = access;
+  }
+
+  /** The same, as if there were no threads beyond the access. */
+  within(access: Access): Threads {
+    return new Threads(this.#db, access);
   }
 
   /** Null when the id is taken. */
@@ -33,14 +41,18 @@ export class Threads {
   }
 
   async get(threadId: string): Promise<Thread | null> {
-    const [row] = await this.#db.query<Thread>(`select ${COLUMNS} from baton.threads where thread_id = $1`, [threadId]);
+    const [row] = await this.#db.query<Thread>(
+      `select ${COLUMNS} from baton.threads where thread_id = $1 and metadata @> $2`,
+      [threadId, this.#access.contains],
+    );
     return row ?? null;
   }
 
   async mergeMetadata(threadId: string, metadata: JsonObject): Promise<Thread | null> {
     const [row] = await this.#db.query<Thread>(
-      `update baton.threads set metadata = metadata || $2, updated_at = now() where thread_id = $1 returning ${COLUMNS}`,
-      [threadId, metadata],
+      `update baton.threads set metadata = metadata || $2, updated_at = now()
+       where thread_id = $1 and metadata @> $3 returning ${COLUMNS}`,
+      [threadId, metadata, this.#access.contains],
     );
     return row ?? null;
   }
@@ -51,13 +63,13 @@ export class Threads {
    */
   async delete(threadId: string): Promise<boolean> {
     const [row] = await this.#db.query<{ deleted: boolean }>(
-      `with gone as (delete from baton.threads where thread_id = $1 returning thread_id),
+      `with gone as (delete from baton.threads where thread_id = $1 and metadata @> $2 returning thread_id),
        told as (
          select pg_notify('${CHANNELS.cancel}', run_id::text), pg_notify('${CHANNELS.events}', run_id::text)
          from baton.runs join gone using (thread_id) where status in ('pending', 'running')
        )
        select exists (select from gone) deleted, (select count(*) from told) told`,
-      [threadId],
+      [threadId, this.#access.contains],
     );
     return row?.deleted ?? false;
   }
@@ -69,7 +81,7 @@ export class Threads {
    */
   async reserve(threadId: string): Promise<number> {
     return this.#db.transaction(async (tx) => {
-      if (!(await lockThread(tx, threadId))) throw new NotFoundError('Thread', threadId);
+      if (!(await lockThread(tx, threadId, this.#access))) throw new NotFoundError('Thread', threadId);
       if (await isBusy(tx, threadId)) throw new BusyError(threadId);
       const [row] = await tx.query<{ token: number }>(`select nextval('baton.fencing_token') token`);
       return row?.token ?? 0;
@@ -82,7 +94,7 @@ export class Threads {
    */
   async settle(threadId: string, outcome: ThreadOutcome, token: number): Promise<Thread | null> {
     return this.#db.transaction(async (tx) => {
-      await lockThread(tx, threadId);
+      if (!(await lockThread(tx, threadId, this.#access))) return null;
       const [row] = await tx.query<Thread>(
         `${SETTLE} and not exists (select 1 from baton.runs r where r.thread_id = $1 and r.fencing_token > $6) returning ${COLUMNS}`,
         [threadId, ...outcomeValues(outcome), token],
@@ -91,20 +103,19 @@ export class Threads {
     });
   }
 
-  /** A new thread with the source's metadata and shown state. Null when the source is missing. */
-  async copy(fromThreadId: string, toThreadId: string): Promise<Thread | null> {
+  /** A new thread with the source's shown state and metadata of its own. Null when the source is missing. */
+  async copy(fromThreadId: string, toThreadId: string, metadata: JsonObject): Promise<Thread | null> {
     const [row] = await this.#db.query<Thread>(
       `insert into baton.threads (thread_id, metadata, config, values, interrupts, error, status, resting_status)
-       select $2::uuid, metadata || jsonb_build_object('thread_id', $2::uuid::text), config, values, interrupts, error,
-              resting_status, resting_status
-       from baton.threads where thread_id = $1 returning ${COLUMNS}`,
-      [fromThreadId, toThreadId],
+       select $2, $3, config, values, interrupts, error, resting_status, resting_status
+       from baton.threads where thread_id = $1 and metadata @> $4 returning ${COLUMNS}`,
+      [fromThreadId, toThreadId, metadata, this.#access.contains],
     );
     return row ?? null;
   }
 
   async search(filter: ThreadFilter, page: ThreadPage): Promise<Thread[]> {
-    const conditions = threadConditions(filter);
+    const conditions = threadConditions(filter, this.#access);
     const columns = {
       thread_id: 'thread_id',
       status: 'status',
@@ -117,7 +128,7 @@ export class Threads {
   }
 
   async count(filter: ThreadFilter): Promise<number> {
-    const conditions = threadConditions(filter);
+    const conditions = threadConditions(filter, this.#access);
     const [row] = await this.#db.query<{ n: number }>(
       `select count(*) n from baton.threads ${conditions.where}`,
       conditions.values,
@@ -126,8 +137,9 @@ export class Threads {
   }
 }
 
-function threadConditions({ ids, metadata, values, status }: ThreadFilter): Filter {
+function threadConditions({ ids, metadata, values, status }: ThreadFilter, access: Access): Filter {
   return new Filter()
+    .within(access)
     .and('temporary = ?', false)
     .andIf('thread_id = any(?::uuid[])', ids)
     .andIf('metadata @> ?', metadata)
@@ -136,11 +148,15 @@ function threadConditions({ ids, metadata, values, status }: ThreadFilter): Filt
 }
 
 /**
- * Takes the thread's row lock: whoever enqueues, ends or cancels a run of it holds the same one. False when it is missing.
+ * Takes the thread's row lock: whoever enqueues, ends or cancels a run of it holds the same one. False when it is missing
+ * or beyond the access.
  * Always a statement of its own, so that what is read afterwards is read after the lock was given.
  */
-export async function lockThread(tx: Queryable, threadId: string): Promise<boolean> {
-  const rows = await tx.query('select 1 from baton.threads where thread_id = $1 for update', [threadId]);
+export async function lockThread(tx: Queryable, threadId: string, access = Access.everything): Promise<boolean> {
+  const rows = await tx.query('select 1 from baton.threads where thread_id = $1 and metadata @> $2 for update', [
+    threadId,
+    access.contains,
+  ]);
   return rows.length > 0;
 }
 

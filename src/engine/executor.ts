@@ -1,7 +1,9 @@
 import { isGraphDrained } from '@langchain/langgraph';
 import type { Logger } from 'pino';
+import { userConfigurable } from '../core/caller.ts';
 import { FENCING_TOKEN_KEY } from '../core/fencing.ts';
 import { FencedError, messageOf, ServiceError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
 import { END_EVENT } from '../core/run-event.ts';
 import type { RunError, RunStatus } from '../core/run.ts';
 import type { ThreadOutcome } from '../core/thread.ts';
@@ -98,7 +100,7 @@ export class Executor {
     try {
       const graph = await graphs.get(run.graph_id, {
         checkpointer: saver,
-        config: { configurable: { ...kwargs.config.configurable } },
+        config: { configurable: configurableOf(run) },
         context: kwargs.context,
       });
       if (resumes && (await restsAtBreakpoint(graph, run.thread_id, kwargs))) {
@@ -221,6 +223,11 @@ function exhausted(attempts: number): RunError {
   };
 }
 
+/** What callers configured, and above it who called: nobody can pass for another user. */
+function configurableOf({ kwargs, auth_user }: ClaimedRun): JsonObject {
+  return { ...kwargs.config.configurable, ...(auth_user && userConfigurable(auth_user)) };
+}
+
 function graphConfig(attempt: Attempt, resumes: boolean): Record<string, unknown> & { runId: string } {
   const { run } = attempt;
   const { config, context, checkpoint, durability, interrupt_before, interrupt_after } = run.kwargs;
@@ -233,7 +240,7 @@ function graphConfig(attempt: Attempt, resumes: boolean): Record<string, unknown
     ...(interrupt_after && { interruptAfter: interrupt_after }),
     // A resumed attempt goes on from its own last checkpoint, not again from the one that it forked.
     configurable: {
-      ...config.configurable,
+      ...configurableOf(run),
       ...(resumes ? {} : checkpoint),
       ...ids,
       [FENCING_TOKEN_KEY]: run.fencing_token,

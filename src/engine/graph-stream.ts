@@ -1,6 +1,7 @@
 import type { BaseMessage } from '@langchain/core/messages';
 import type { StreamEvent } from '@langchain/core/tracers/log_stream';
 import type { StreamMode as GraphMode } from '@langchain/langgraph';
+import { USER_KEYS } from '../core/caller.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import type { EmittedEvent } from '../core/run-event.ts';
 import type { StreamMode } from '../core/run.ts';
@@ -80,10 +81,12 @@ class Naming {
   }
 }
 
-/** Debug payloads carry whole configurations. Keys that begin with `__` are between the engine and the saver. */
+/** Debug payloads carry whole configurations. Keys that begin with `__` are between the engine and the saver; a user's are his. */
 function withoutPrivateKeys(value: Json, insideConfigurable = false): Json {
   if (Array.isArray(value)) return value.map((item) => withoutPrivateKeys(item));
   if (value === null || typeof value !== 'object') return value;
-  const kept = Object.entries(value).filter(([key]) => !(insideConfigurable && key.startsWith('__')));
+  const kept = Object.entries(value).filter(
+    ([key]) => !(insideConfigurable && (key.startsWith('__') || USER_KEYS.test(key))),
+  );
   return Object.fromEntries(kept.map(([key, item]) => [key, withoutPrivateKeys(item, key === 'configurable')]));
 }

@@ -106,11 +106,11 @@ export class ThreadStates {
     return toCheckpoint(config);
   }
 
-  /** A new thread that stands where the source stands, with the source's whole history. */
-  async copy(source: Thread, toThreadId: string): Promise<Thread> {
+  /** A new thread that stands where the source stands, with the source's whole history and metadata of its own. */
+  async copy(source: Thread, toThreadId: string, metadata: JsonObject): Promise<Thread> {
     // State first: a crash in between leaves a state that no thread shows, never a thread that shows a state it has not.
     await this.#saver.copyThread(source.thread_id, toThreadId);
-    const copied = await this.#threads.copy(source.thread_id, toThreadId);
+    const copied = await this.#threads.copy(source.thread_id, toThreadId, metadata);
     if (!copied) throw new NotFoundError('Thread', source.thread_id);
     if (source.status !== 'busy') return copied;
     const graph = await this.#graphOf(copied, 'threads.read');

@@ -1,6 +1,6 @@
 import type { ErrorRequestHandler, Response } from 'express';
 import type { Logger } from 'pino';
-import { ServiceError, type ErrorCode } from '../core/errors.ts';
+import { AuthRefusalError, ServiceError, type ErrorCode } from '../core/errors.ts';
 import { isConnectionLost } from '../database/database.ts';
 
 /** None in 500-599 for what a caller can correct: clients repeat those by themselves, again and again. */
@@ -23,13 +23,15 @@ export const STATUS_OF: Record<ErrorCode, number> = {
 /** What a caller is told: a refusal with its message; of a fault of ours only that there was one. */
 export function errorHandler(log: Logger): ErrorRequestHandler {
   return (error: unknown, req, res, _next) => {
-    const { status, code, detail } = toAnswer(error);
+    const { status, code, detail, headers = {} } = toAnswer(error);
     if (status >= 500) log.error({ err: error, method: req.method, path: req.path }, 'a request failed');
     if (res.headersSent) {
       // The answer has begun and cannot be taken back; a broken connection says that it is not whole.
       res.destroy();
       return;
     }
+    if (status === 401) res.setHeader('WWW-Authenticate', 'Bearer');
+    for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
     if (status === 503) res.setHeader('Retry-After', '1');
     if (namesJson(req.headers.accept)) res.status(status).json({ detail, code });
     else sendText(res.status(status), detail);
@@ -40,9 +42,13 @@ interface Answer {
   status: number;
   code: ErrorCode | 'internal';
   detail: string;
+  headers?: Readonly<Record<string, string>>;
 }
 
 function toAnswer(error: unknown): Answer {
+  if (error instanceof AuthRefusalError) {
+    return { status: error.status, code: error.code, detail: error.message, headers: error.headers };
+  }
   if (error instanceof ServiceError) return { status: STATUS_OF[error.code], code: error.code, detail: error.message };
   if (isConnectionLost(error)) {
     const detail = 'The database is out of reach: see that it runs and that DATABASE_URL is right, then try again';

@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
+import type { Caller } from '../core/caller.ts';
 
 export interface Operation<P, Q, B> {
   method: 'get' | 'post' | 'patch' | 'delete';
@@ -10,6 +11,11 @@ export interface Operation<P, Q, B> {
   params?: z.ZodType<P>;
   query?: z.ZodType<Q>;
   body?: z.ZodType<B>;
+  /**
+   * Absent: the handler asks what the caller may do, and fails when it answers without. `known`: for everybody who is
+   * logged in. `open`: for everybody, without looking who it is.
+   */
+  access?: 'known' | 'open';
   /** Default 200, or 204 when the handler answers nothing. */
   status?: number;
   /** What is answered; `events` for a stream of server-sent events. Nothing when absent. */
@@ -21,6 +27,8 @@ export interface Call<P, Q, B> {
   params: P;
   query: Q;
   body: B;
+  /** Who makes the request. Every service asks it what it may do. */
+  caller: Caller;
   req: Request;
   res: Response;
 }

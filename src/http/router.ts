@@ -1,6 +1,9 @@
 import express, { Router, type Request, type RequestHandler, type Response } from 'express';
+import type { IncomingMessage } from 'node:http';
 import type { Logger } from 'pino';
-import { cors, type CorsOrigins } from './cors.ts';
+import { nobody } from '../auth/request-caller.ts';
+import type { Caller } from '../core/caller.ts';
+import { cors, type CorsRules } from './cors.ts';
 import { errorHandler } from './error-handler.ts';
 import { parse } from './parse.ts';
 import { logRequests } from './request-log.ts';
@@ -11,22 +14,40 @@ const MAX_BODY_BYTES = 20 * 1024 * 1024;
 
 export interface RouterOptions {
   routes: readonly Route[];
-  corsOrigins: CorsOrigins;
+  corsRules: CorsRules;
+  /** Finds out who makes a request; throws when that cannot be known. */
+  identify: (request: IncomingMessage) => Promise<Caller>;
   log: Logger;
 }
 
 /** Serves routes under whatever prefix it is mounted. A path that is none of them is the surrounding app's. */
-export function createRouter({ routes, corsOrigins, log }: RouterOptions): Router {
+export function createRouter({ routes, corsRules, identify, log }: RouterOptions): Router {
   const router = Router();
   const unknownFields = new UnknownFields(log);
-  router.use(cors(corsOrigins), logRequests(log));
+  router.use(cors(corsRules), logRequests(log));
   // Some clients send JSON as text/plain, to be spared a preflight request.
   const readBody = express.json({ limit: MAX_BODY_BYTES, strict: false, type: () => true });
   for (const route of routes) {
-    router[route.method](route.path, readBody, serve(route, unknownFields));
+    router[route.method](route.path, identified(route, identify), readBody, serve(route, unknownFields));
   }
   router.use(errorHandler(log));
   return router;
+}
+
+/** Before the body is read: whoever may not be served costs next to nothing. */
+function identified(route: Route, identify: RouterOptions['identify']): RequestHandler {
+  return async (req, res, next) => {
+    setCaller(res, route.access === 'open' ? nobody() : await identify(req));
+    next();
+  };
+}
+
+function setCaller(res: Response, caller: Caller): void {
+  res.locals['batonCaller'] = caller;
+}
+
+function callerOf(res: Response): Caller {
+  return res.locals['batonCaller'] as Caller;
 }
 
 function serve(route: Route, unknownFields: UnknownFields): RequestHandler {
@@ -42,7 +63,11 @@ function serve(route: Route, unknownFields: UnknownFields): RequestHandler {
     const query = check(route.query, queryOf(req), 'query');
     const body = check(route.body, req.body ?? {}, 'body');
     unknownFields.report(res, unknown);
-    const answer = await route.handle({ params, query, body, req, res });
+    const caller = callerOf(res);
+    const answer = await route.handle({ params, query, body, caller, req, res });
+    if (route.access === undefined && !caller.asked) {
+      throw new Error(`${route.method} ${route.path} answers without having asked what its caller may do`);
+    }
     if (!res.headersSent) send(res, route.status, answer);
   };
 }

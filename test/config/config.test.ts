@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loadConfig, type ConfigRequest } from '../../src/config/config.ts';
+import { DEFAULT_HEADER_RULES } from '../../src/auth/passed-headers.ts';
 import { readEnv } from '../../src/config/env.ts';
+import { DEFAULT_CORS_RULES } from '../../src/http/cors.ts';
 
 let dir: string;
 let warnings: string[];
@@ -31,7 +33,16 @@ describe('a project', () => {
       configPath: join(dir, 'langgraph.json'),
       dataDir: join(dir, '.baton'),
       graphs: { agent: { file: join(dir, 'agent.ts'), exportName: 'graph', description: null } },
-      http: { host: '127.0.0.1', port: 2024, insecure: false },
+      http: {
+        host: '127.0.0.1',
+        port: 2024,
+        insecure: false,
+        disabled: [],
+        mountPrefix: '',
+        configurableHeaders: DEFAULT_HEADER_RULES,
+        cors: DEFAULT_CORS_RULES,
+      },
+      auth: { project: null, apiKeys: [], trustStudio: false },
       databaseUrl: null,
       stateUrl: null,
       worker: { concurrency: 10, leaseMs: 10_000, pollMs: 1000, maxAttempts: 5, graceMs: 10_000 },
@@ -63,7 +74,12 @@ describe('a project', () => {
     ['a Python graph', { graphs: { agent: './agent.py:graph' } }, 'Graph "agent" is written in Python'],
     ['a wrong setting of ours', { graphs, baton: { port: 'x' } }, 'langgraph.json is wrong at "baton.port"'],
     ['an unknown setting of ours', { graphs, baton: { prot: 1 } }, 'Unrecognized key: "prot"'],
-    ['auth', { graphs, auth: { path: './auth.ts:auth' } }, 'sets auth, which Baton does not support yet'],
+    ['a wrong prefix', { graphs, http: { mount_prefix: 'api' } }, 'langgraph.json is wrong at "http.mount_prefix"'],
+    [
+      'a wrong pattern',
+      { graphs, http: { cors: { allow_origin_regex: '(' } } },
+      'wrong at "http.cors.allow_origin_regex"',
+    ],
     ['encryption', { graphs, encryption: { path: './e.ts:e' } }, 'sets encryption, which Baton does not support yet'],
   ])('is refused with one line for %s', (_, json, message) => {
     expect(() => load(json)).toThrow(message);
@@ -79,14 +95,15 @@ describe('a project', () => {
     load({
       graphs,
       store: {},
-      http: { app: './app.ts:app' },
+      http: { app: './app.ts:app', disable_a2a: false, logging_headers: null },
+      auth: { path: './auth.ts:auth', cache: {} },
       node_version: '20',
       dependencies: ['.'],
       colour: 'red',
       ui: null,
     });
     expect(warnings).toEqual([
-      expect.stringContaining('not supported yet and left out: store, http'),
+      expect.stringContaining('not supported yet and left out: store, http.app, auth.cache'),
       expect.stringContaining('unknown and left out: colour'),
     ]);
   });
@@ -163,4 +180,104 @@ describe('listening', () => {
       expect(load({ graphs }, { flags: { host, insecure: true } }).http).toMatchObject({ host, insecure: true });
     },
   );
+});
+
+describe('who may use it', () => {
+  const sha256 = 'A1'.repeat(32);
+
+  test('is said by keys in the environment, as hashes', () => {
+    const { auth } = load(
+      { graphs },
+      { env: { BATON_API_KEYS: `ci:${sha256}:read, ops@home:${sha256}:read+write\nboss:${sha256}` } },
+    );
+    expect(auth.apiKeys).toEqual([
+      { name: 'ci', sha256: sha256.toLowerCase(), scopes: ['read'] },
+      { name: 'ops@home', sha256: sha256.toLowerCase(), scopes: ['read', 'write'] },
+      { name: 'boss', sha256: sha256.toLowerCase(), scopes: ['admin'] },
+    ]);
+  });
+
+  test.each(['secret', 'ci:secret', `ci:${sha256}:root`, `ci:${sha256}:read:secret`, `:${sha256}`, `ci:${sha256}00`])(
+    '%s is no such key, and is not repeated',
+    (entry) => {
+      const env = { BATON_API_KEYS: `good:${sha256},${entry}` };
+      expect(() => load({ graphs }, { env })).toThrow('Entry 2 of BATON_API_KEYS is wrong');
+      expect(() => load({ graphs }, { env })).not.toThrow('secret');
+    },
+  );
+
+  test('is one key a name', () => {
+    const env = { BATON_API_KEYS: `ci:${sha256},ci:${sha256}` };
+    expect(() => load({ graphs }, { env })).toThrow('two keys of one name');
+  });
+
+  test('may be said by the project itself', () => {
+    const { auth } = load({ graphs, auth: { path: './src/auth.ts:mine' } });
+    expect(auth.project).toEqual({ file: join(dir, 'src/auth.ts'), exportName: 'mine' });
+    expect(load({ graphs, auth: { path: './auth.ts' } }).auth.project?.exportName).toBe('default');
+    expect(load({ graphs, auth: {} }).auth.project).toBeNull();
+  });
+
+  test('is never said by a header of Studio, unless one trusts it in so many words', () => {
+    const auth = { path: './auth.ts:auth', disable_studio_auth: false };
+    expect(load({ graphs, auth }).auth.trustStudio).toBe(false);
+    expect(warnings).toEqual([expect.stringContaining('"trust_studio": true')]);
+    expect(load({ graphs, auth, baton: { trust_studio: true } }).auth.trustStudio).toBe(true);
+    expect(warnings).toHaveLength(1);
+  });
+
+  test('opens an address to others without --insecure', () => {
+    const flags = { host: '0.0.0.0' };
+    expect(load({ graphs }, { flags, env: { BATON_API_KEYS: `ci:${sha256}` } }).http.host).toBe('0.0.0.0');
+    expect(load({ graphs, auth: { path: './auth.ts:auth' } }, { flags }).http.host).toBe('0.0.0.0');
+  });
+});
+
+describe('http', () => {
+  test('is what langgraph.json says', () => {
+    const { http } = load({
+      graphs,
+      http: {
+        disable_store: true,
+        disable_meta: true,
+        disable_runs: false,
+        mount_prefix: '/my/api/',
+        configurable_headers: { includes: ['x-org-*'], excludes: ['x-org-key'] },
+        cors: {
+          allow_origins: ['https://one.example'],
+          allow_origin_regex: 'https://.*\\.example',
+          allow_methods: ['GET'],
+          allow_headers: ['*'],
+          expose_headers: ['X-Mine'],
+          allow_credentials: true,
+          max_age: 5,
+        },
+      },
+    });
+    expect(http).toMatchObject({
+      disabled: ['store', 'meta'],
+      mountPrefix: '/my/api',
+      configurableHeaders: { includes: ['x-org-*'], excludes: ['x-org-key'] },
+      cors: {
+        origins: ['https://one.example'],
+        originPattern: 'https://.*\\.example',
+        methods: ['GET'],
+        headers: null,
+        exposed: ['X-Mine'],
+        credentials: true,
+        maxAgeSeconds: 5,
+      },
+    });
+    expect(warnings).toEqual([]);
+  });
+
+  test('opens nothing to all origins that names some, or a pattern', () => {
+    expect(load({ graphs, http: { cors: { allow_origin_regex: 'https://x' } } }).http.cors.origins).toEqual([]);
+    expect(load({ graphs, http: { cors: { allow_origins: [] } } }).http.cors.origins).toEqual([]);
+    expect(load({ graphs, http: { cors: { allow_origins: ['a', '*'] } } }).http.cors.origins).toBe('*');
+    expect(load({ graphs, http: { cors: {}, mount_prefix: '/' } }).http).toMatchObject({
+      mountPrefix: '',
+      cors: DEFAULT_CORS_RULES,
+    });
+  });
 });

@@ -64,6 +64,8 @@ async function enqueue(): Promise<{ thread_id: string; run_id: string }> {
     delayMs: 0,
     threadMetadata: {},
     threadConfig: {},
+    newThreadMetadata: {},
+    user: null,
   });
   return run;
 }

@@ -77,6 +77,8 @@ function enqueue({
     delayMs,
     threadMetadata: { graph_id: graphId },
     threadConfig: {},
+    newThreadMetadata: {},
+    user: null,
   });
 }
 

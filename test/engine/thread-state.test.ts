@@ -82,6 +82,8 @@ describe.each(['memory:', 'postgres'])('with the state in %s', (store) => {
       delayMs: 0,
       threadMetadata: {},
       threadConfig: {},
+      newThreadMetadata: {},
+      user: null,
     });
   }
 
@@ -301,7 +303,7 @@ describe.each(['memory:', 'postgres'])('with the state in %s', (store) => {
       await run(source, { log: [] }, { interruptBefore: ['c'] });
       await states.update(source, { values: { log: ['x'] }, as_node: 'b' });
       const current = (await threads.get(source.thread_id)) as Thread;
-      const copy = await states.copy(current, uuidv7());
+      const copy = await states.copy(current, uuidv7(), current.metadata);
       expect(copy).toMatchObject({ status: 'interrupted', values: current.values });
       expect(await historyOf(copy)).toHaveLength((await historyOf(source)).length);
       await run(copy, null);

@@ -168,7 +168,7 @@ describe('fields', () => {
     };
     const answer = await post(`/runs?later=1`, body);
     expect(answer.status).toBe(200);
-    expect(answer.json.kwargs.config.configurable).toEqual({ free: 1 });
+    expect(answer.json.kwargs.config.configurable).toEqual({ free: 1, 'user-agent': expect.any(String) });
     const warning = answer.headers.get('warning');
     expect(warning).toMatch(/^299 baton "/);
     for (const field of ['new_field', 'config.run_name']) expect(warning).toContain(field);

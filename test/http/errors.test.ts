@@ -6,6 +6,8 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { ERROR_CODES, FencedError, ServiceError } from '../../src/core/errors.ts';
+import { everything, RequestCaller } from '../../src/auth/request-caller.ts';
+import { DEFAULT_CORS_RULES } from '../../src/http/cors.ts';
 import { createRouter } from '../../src/http/router.ts';
 import { STATUS_OF } from '../../src/http/error-handler.ts';
 import { route, type Route } from '../../src/http/route.ts';
@@ -16,9 +18,14 @@ import { call } from '../sdk/fixtures/call.ts';
 async function serving<T>(
   routes: Route[],
   work: (url: string) => Promise<T>,
-  corsOrigins: '*' | string[] = '*',
+  origins: '*' | string[] = '*',
 ): Promise<T> {
-  const router = createRouter({ routes, corsOrigins, log: pino({ level: 'silent' }) });
+  const router = createRouter({
+    routes,
+    corsRules: { ...DEFAULT_CORS_RULES, origins },
+    identify: async () => new RequestCaller(null, {}, everything),
+    log: pino({ level: 'silent' }),
+  });
   const server = express().use('/api', router).listen(0, '127.0.0.1');
   await once(server, 'listening');
   try {
@@ -39,7 +46,7 @@ class Promised<T> {
 }
 
 function failing(error: unknown): Route {
-  return route({ method: 'get', path: '/fail', summary: 'fails' }, async () => {
+  return route({ method: 'get', path: '/fail', access: 'open', summary: 'fails' }, async () => {
     throw error as Error;
   });
 }
@@ -83,7 +90,7 @@ describe('an error', () => {
 
   it('after the answer has begun breaks the connection', async () => {
     const work = new Promised<never>();
-    const late = route({ method: 'get', path: '/late', summary: 'fails late' }, ({ res }) =>
+    const late = route({ method: 'get', path: '/late', access: 'open', summary: 'fails late' }, ({ res }) =>
       sendLate(res, work.promise, 5),
     );
     await serving([late], async (url) => {
@@ -98,7 +105,7 @@ describe('an error', () => {
 describe('a long wait', () => {
   it('sends line breaks before the JSON, which stays JSON', async () => {
     const work = new Promised<unknown>();
-    const late = route({ method: 'get', path: '/late', summary: 'takes long' }, ({ res }) =>
+    const late = route({ method: 'get', path: '/late', access: 'open', summary: 'takes long' }, ({ res }) =>
       sendLate(res, work.promise, 5),
     );
     await serving([late], async (url) => {
@@ -113,7 +120,7 @@ describe('a long wait', () => {
 
 describe('origins', () => {
   it('can be named', async () => {
-    const ok = route({ method: 'get', path: '/ok', summary: 'ok', answer: z.number() }, async () => 1);
+    const ok = route({ method: 'get', path: '/ok', access: 'open', summary: 'ok', answer: z.number() }, async () => 1);
     await serving(
       [ok],
       async (url) => {

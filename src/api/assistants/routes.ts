@@ -19,7 +19,7 @@ export function assistantRoutes(assistants: AssistantService, threads: ThreadSer
         body: schemas.assistantCreate,
         answer: schemas.assistant,
       },
-      ({ body }) => assistants.create(body),
+      ({ caller, body }) => assistants.create(caller, body),
     ),
     route(
       {
@@ -29,8 +29,8 @@ export function assistantRoutes(assistants: AssistantService, threads: ThreadSer
         body: schemas.assistantSearch,
         answer: schemas.assistantList,
       },
-      async ({ body, res }) => {
-        const found = await assistants.search(body);
+      async ({ caller, body, res }) => {
+        const found = await assistants.search(caller, body);
         setPagination(res, { offset: found.page.offset, shown: found.assistants.length, total: found.total });
         return found.assistants.map((assistant) => pick(assistant, body.select));
       },
@@ -43,7 +43,7 @@ export function assistantRoutes(assistants: AssistantService, threads: ThreadSer
         body: schemas.assistantCount,
         answer: z.number(),
       },
-      ({ body }) => assistants.count(body),
+      ({ caller, body }) => assistants.count(caller, body),
     ),
     route(
       {
@@ -53,7 +53,7 @@ export function assistantRoutes(assistants: AssistantService, threads: ThreadSer
         params: schemas.assistantPath,
         answer: schemas.assistant,
       },
-      ({ params }) => assistants.get(params.assistant_id),
+      ({ caller, params }) => assistants.get(caller, params.assistant_id),
     ),
     route(
       {
@@ -64,7 +64,7 @@ export function assistantRoutes(assistants: AssistantService, threads: ThreadSer
         body: schemas.assistantPatch,
         answer: schemas.assistant,
       },
-      ({ params, body }) => assistants.update(params.assistant_id, body),
+      ({ caller, params, body }) => assistants.update(caller, params.assistant_id, body),
     ),
     route(
       {
@@ -74,10 +74,9 @@ export function assistantRoutes(assistants: AssistantService, threads: ThreadSer
         params: schemas.assistantPath,
         query: schemas.deleteQuery,
       },
-      async ({ params, query }) => {
-        const { assistant_id } = await assistants.get(params.assistant_id);
-        await assistants.delete(assistant_id);
-        if (query.delete_threads === true) await threads.deleteOfAssistant(assistant_id);
+      async ({ caller, params, query }) => {
+        const assistantId = await assistants.delete(caller, params.assistant_id);
+        if (query.delete_threads === true) await threads.deleteOfAssistant(caller, assistantId);
       },
     ),
     ...versionRoutes(assistants),
@@ -96,7 +95,7 @@ function versionRoutes(assistants: AssistantService): Route[] {
         body: schemas.versionSearch,
         answer: schemas.assistantList,
       },
-      ({ params, body }) => assistants.versions(params.assistant_id, body),
+      ({ caller, params, body }) => assistants.versions(caller, params.assistant_id, body),
     ),
     route(
       {
@@ -108,10 +107,10 @@ function versionRoutes(assistants: AssistantService): Route[] {
         body: schemas.versionBody,
         answer: schemas.assistant,
       },
-      ({ params, query, body }) => {
+      ({ caller, params, query, body }) => {
         const version = body.version ?? query.version;
         if (version === undefined) throw new InvalidInputError('body.version: is missing');
-        return assistants.setLatest(params.assistant_id, version);
+        return assistants.setLatest(caller, params.assistant_id, version);
       },
     ),
   ];
@@ -128,7 +127,7 @@ function graphRoutes(assistants: AssistantService): Route[] {
         query: schemas.graphQuery,
         answer: schemas.graphDrawing,
       },
-      ({ params, query }) => assistants.drawing(params.assistant_id, query.xray ?? false),
+      ({ caller, params, query }) => assistants.drawing(caller, params.assistant_id, query.xray ?? false),
     ),
     route(
       {
@@ -138,7 +137,7 @@ function graphRoutes(assistants: AssistantService): Route[] {
         params: schemas.assistantPath,
         answer: schemas.graphSchemas,
       },
-      ({ params }) => assistants.schemas(params.assistant_id),
+      ({ caller, params }) => assistants.schemas(caller, params.assistant_id),
     ),
     route(
       {
@@ -149,7 +148,8 @@ function graphRoutes(assistants: AssistantService): Route[] {
         query: schemas.subgraphQuery,
         answer: schemas.subgraphSchemas,
       },
-      ({ params, query }) => assistants.subgraphs(params.assistant_id, { recurse: query.recurse ?? false }),
+      ({ caller, params, query }) =>
+        assistants.subgraphs(caller, params.assistant_id, { recurse: query.recurse ?? false }),
     ),
     route(
       {
@@ -160,8 +160,11 @@ function graphRoutes(assistants: AssistantService): Route[] {
         query: schemas.subgraphQuery,
         answer: schemas.subgraphSchemas,
       },
-      ({ params, query }) =>
-        assistants.subgraphs(params.assistant_id, { namespace: params.namespace, recurse: query.recurse ?? false }),
+      ({ caller, params, query }) =>
+        assistants.subgraphs(caller, params.assistant_id, {
+          namespace: params.namespace,
+          recurse: query.recurse ?? false,
+        }),
     ),
   ];
 }

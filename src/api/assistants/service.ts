@@ -1,4 +1,6 @@
+import { Access, type Guarded } from '../../core/access.ts';
 import type { Assistant } from '../../core/assistant.ts';
+import type { AuthEvent, Caller } from '../../core/caller.ts';
 import { ConflictError, NotFoundError } from '../../core/errors.ts';
 import { isUuid, systemAssistantId, uuidv7 } from '../../core/ids.ts';
 import type { AssistantFilter, AssistantPage, Assistants } from '../../database/assistants.ts';
@@ -21,55 +23,76 @@ export async function ensureSystemAssistants(assistants: Assistants, graphIds: r
 }
 
 export class AssistantService {
-  readonly #assistants: Assistants;
+  readonly #assistants: Guarded<Assistants>;
   readonly #graphs: GraphRegistry;
 
-  constructor({ assistants, graphs }: { assistants: Assistants; graphs: GraphRegistry }) {
+  constructor({ assistants, graphs }: { assistants: Guarded<Assistants>; graphs: GraphRegistry }) {
     this.#assistants = assistants;
     this.#graphs = graphs;
   }
 
   /** By its id, or by its graph's. Throws NotFoundError. */
-  async get(idOrGraphId: string): Promise<Assistant> {
-    const id = idOf(idOrGraphId);
-    return (await this.#assistants.get(id)) ?? missing(idOrGraphId);
+  async get(caller: Caller, idOrGraphId: string): Promise<Assistant> {
+    const { assistants, id } = await this.#allowed(caller, 'assistants:read', idOrGraphId);
+    return (await assistants.get(id)) ?? missing(idOrGraphId);
   }
 
-  async create(request: AssistantCreate): Promise<Assistant> {
-    this.#graphs.source(request.graph_id);
+  /**
+   * The one that a run is asked for. A graph's own assistant is everybody's who may create runs, whatever a filter for
+   * reading says: it has no owner. Throws NotFoundError.
+   */
+  async toRun(caller: Caller, idOrGraphId: string): Promise<Assistant> {
+    const assistant = await this.#assistants.within(Access.everything).get(idOf(idOrGraphId));
+    if (assistant?.assistant_id === systemAssistantId(assistant?.graph_id ?? '')) return assistant;
+    return this.get(caller, idOrGraphId);
+  }
+
+  async create(caller: Caller, request: AssistantCreate): Promise<Assistant> {
     const assistantId = request.assistant_id ?? uuidv7();
-    const created = await this.#assistants.insert({
+    const value = { ...request, assistant_id: assistantId, metadata: { ...request.metadata } };
+    const access = await caller.may('assistants:create', value);
+    this.#graphs.source(value.graph_id);
+    const assistants = this.#assistants.within(access);
+    const created = await assistants.insert({
       assistant_id: assistantId,
-      graph_id: request.graph_id,
-      name: request.name ?? 'Untitled',
-      description: request.description ?? null,
-      config: request.config ?? {},
-      context: request.context ?? {},
-      metadata: request.metadata ?? {},
+      graph_id: value.graph_id,
+      name: value.name ?? 'Untitled',
+      description: value.description ?? null,
+      config: value.config ?? {},
+      context: value.context ?? {},
+      metadata: value.metadata,
     });
     if (created) return created;
-    if (request.if_exists === 'do_nothing') return this.get(assistantId);
+    const existing = request.if_exists === 'do_nothing' ? await assistants.get(assistantId) : null;
+    if (existing) return existing;
     throw new ConflictError(`Assistant ${assistantId} already exists: use if_exists "do_nothing", or another id`);
   }
 
-  async update(idOrGraphId: string, patch: AssistantPatch): Promise<Assistant> {
-    if (patch.graph_id !== undefined) this.#graphs.source(patch.graph_id);
-    const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
-    return (await this.#assistants.update(idOf(idOrGraphId), given)) ?? missing(idOrGraphId);
+  async update(caller: Caller, idOrGraphId: string, patch: AssistantPatch): Promise<Assistant> {
+    const value = { ...patch, metadata: { ...patch.metadata } };
+    const { assistants, id } = await this.#allowed(caller, 'assistants:update', idOrGraphId, value);
+    if (value.graph_id !== undefined) this.#graphs.source(value.graph_id);
+    return (await assistants.update(id, givenFields(value))) ?? missing(idOrGraphId);
   }
 
-  /** Throws ConflictError for a graph's own assistant: the graph could no longer be addressed. */
-  async delete(idOrGraphId: string): Promise<void> {
-    const assistant = await this.get(idOrGraphId);
+  /** Returns its id. Throws ConflictError for a graph's own assistant: the graph could no longer be addressed. */
+  async delete(caller: Caller, idOrGraphId: string): Promise<string> {
+    const { assistants, id } = await this.#allowed(caller, 'assistants:delete', idOrGraphId);
+    const assistant = (await assistants.get(id)) ?? missing(idOrGraphId);
     if (assistant.assistant_id === systemAssistantId(assistant.graph_id) && this.#graphs.has(assistant.graph_id)) {
       throw new ConflictError(
         `Assistant ${assistant.assistant_id} comes with graph "${assistant.graph_id}": take the graph out of langgraph.json first`,
       );
     }
-    if (!(await this.#assistants.delete(assistant.assistant_id))) missing(idOrGraphId);
+    if (!(await assistants.delete(id))) missing(idOrGraphId);
+    return id;
   }
 
-  async search(request: AssistantSearch): Promise<{ assistants: Assistant[]; total: number; page: AssistantPage }> {
+  async search(
+    caller: Caller,
+    request: AssistantSearch,
+  ): Promise<{ assistants: Assistant[]; total: number; page: AssistantPage }> {
+    const permitted = this.#assistants.within(await caller.may('assistants:search', searched(request)));
     const filter: AssistantFilter = request;
     const page: AssistantPage = {
       limit: request.limit ?? 10,
@@ -77,45 +100,60 @@ export class AssistantService {
       sort_by: request.sort_by ?? 'created_at',
       sort_order: request.sort_order ?? 'desc',
     };
-    const [assistants, total] = await Promise.all([
-      this.#assistants.search(filter, page),
-      this.#assistants.count(filter),
-    ]);
+    const [assistants, total] = await Promise.all([permitted.search(filter, page), permitted.count(filter)]);
     return { assistants, total, page };
   }
 
-  count(filter: AssistantFilter): Promise<number> {
-    return this.#assistants.count(filter);
+  async count(caller: Caller, filter: AssistantFilter): Promise<number> {
+    return this.#assistants.within(await caller.may('assistants:search', searched(filter))).count(filter);
   }
 
   /** Newest first. */
-  async versions(idOrGraphId: string, { metadata, limit, offset }: VersionSearch) {
-    const { assistant_id } = await this.get(idOrGraphId);
-    return this.#assistants.versions(assistant_id, { metadata, limit: limit ?? 10, offset: offset ?? 0 });
+  async versions(caller: Caller, idOrGraphId: string, { metadata, limit, offset }: VersionSearch) {
+    const { assistants, id } = await this.#allowed(caller, 'assistants:read', idOrGraphId);
+    if (!(await assistants.get(id))) missing(idOrGraphId);
+    return assistants.versions(id, { metadata, limit: limit ?? 10, offset: offset ?? 0 });
   }
 
-  async setLatest(idOrGraphId: string, version: number): Promise<Assistant> {
-    const { assistant_id } = await this.get(idOrGraphId);
-    const latest = await this.#assistants.setLatest(assistant_id, version);
-    if (!latest) throw new NotFoundError(`Version ${version} of assistant`, assistant_id);
+  async setLatest(caller: Caller, idOrGraphId: string, version: number): Promise<Assistant> {
+    const { assistants, id } = await this.#allowed(caller, 'assistants:update', idOrGraphId, { version });
+    if (!(await assistants.get(id))) missing(idOrGraphId);
+    const latest = await assistants.setLatest(id, version);
+    if (!latest) throw new NotFoundError(`Version ${version} of assistant`, id);
     return latest;
   }
 
   /** The graph's nodes and edges. */
-  async drawing(idOrGraphId: string, xray: boolean | number) {
-    const { graph_id, config } = await this.get(idOrGraphId);
+  async drawing(caller: Caller, idOrGraphId: string, xray: boolean | number) {
+    const { graph_id, config } = await this.get(caller, idOrGraphId);
     return this.#graphs.drawable(graph_id, xray, { configurable: config.configurable ?? {} });
   }
 
-  async schemas(idOrGraphId: string) {
-    const { graph_id, config } = await this.get(idOrGraphId);
+  async schemas(caller: Caller, idOrGraphId: string) {
+    const { graph_id, config } = await this.get(caller, idOrGraphId);
     return this.#graphs.schemas(graph_id, { configurable: config.configurable ?? {} });
   }
 
-  async subgraphs(idOrGraphId: string, query: { namespace?: string; recurse: boolean }) {
-    const { graph_id, config } = await this.get(idOrGraphId);
+  async subgraphs(caller: Caller, idOrGraphId: string, query: { namespace?: string; recurse: boolean }) {
+    const { graph_id, config } = await this.get(caller, idOrGraphId);
     return this.#graphs.subgraphs(graph_id, { ...query, config: { configurable: config.configurable ?? {} } });
   }
+
+  async #allowed(caller: Caller, event: AuthEvent, idOrGraphId: string, value: object = {}) {
+    const id = idOf(idOrGraphId);
+    const access = await caller.may(event, Object.assign(value, { assistant_id: id }));
+    return { assistants: this.#assistants.within(access), id };
+  }
+}
+
+/** What a handler gets to see of a search: it may change it without effect, and return a filter. */
+function searched(request: AssistantFilter): object {
+  return { ...request, metadata: { ...request.metadata } };
+}
+
+function givenFields({ graph_id, name, description, config, context, metadata }: AssistantPatch) {
+  const fields = { graph_id, name, description, config, context, metadata };
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
 function idOf(idOrGraphId: string): string {

@@ -18,6 +18,7 @@ export function metaRoutes(others: readonly Route[], checkDatabase: () => Promis
       {
         method: 'get',
         path: '/ok',
+        access: 'open',
         summary: 'Tell whether the server answers, with `check_db=1` the database too',
         query: okQuery,
         answer: z.object({ ok: z.boolean() }),
@@ -28,15 +29,21 @@ export function metaRoutes(others: readonly Route[], checkDatabase: () => Promis
       },
     ),
     route(
-      { method: 'get', path: '/info', summary: 'Tell versions and features', answer: jsonObject },
+      { method: 'get', path: '/info', access: 'open', summary: 'Tell versions and features', answer: jsonObject },
       async () => info,
     ),
     route(
-      { method: 'get', path: '/openapi.json', summary: 'Describe this API as OpenAPI 3.1', answer: json },
+      {
+        method: 'get',
+        path: '/openapi.json',
+        access: 'known',
+        summary: 'Describe this API as OpenAPI 3.1',
+        answer: json,
+      },
       async () => described(),
     ),
     route(
-      { method: 'get', path: '/docs', summary: 'Describe this API as a page', answer: 'html' },
+      { method: 'get', path: '/docs', access: 'known', summary: 'Describe this API as a page', answer: 'html' },
       async ({ res }) => void res.type('html').send(docsPage(described())),
     ),
   ];

@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express';
 import type { Logger } from 'pino';
+import type { Caller } from '../../core/caller.ts';
 import type { Run, StreamMode } from '../../core/run.ts';
 import { departure, sendEvents, sendLate } from '../../http/sse.ts';
 import type { RunService } from './service.ts';
@@ -11,9 +12,14 @@ export interface AnswerOptions {
   log: Logger;
 }
 
-interface StreamOptions {
+interface WaitOptions {
+  /** Who waits, and so who cancels the run when he leaves. */
+  caller: Caller;
   run: Run;
   cancelOnDisconnect: boolean;
+}
+
+interface StreamOptions extends WaitOptions {
   /** Replay only what follows this number; -1 = all. */
   afterSeq?: number;
   modes?: readonly StreamMode[] | undefined;
@@ -30,8 +36,9 @@ export class RunAnswers {
   }
 
   /** Streams the run's events until it has ended. */
-  async stream(res: Response, { run, cancelOnDisconnect, afterSeq = -1, modes }: StreamOptions): Promise<void> {
-    const signal = this.#departure(res, run, cancelOnDisconnect);
+  async stream(res: Response, options: StreamOptions): Promise<void> {
+    const { run, afterSeq = -1, modes } = options;
+    const signal = this.#departure(res, options);
     setRunLocation(res, run);
     // Where the official client comes back to when its connection breaks. It appends this to the address that it was given,
     // so the prefix under which the API is mounted is not part of it.
@@ -41,23 +48,23 @@ export class RunAnswers {
   }
 
   /** Answers with the run's result when it has ended. */
-  async wait(res: Response, run: Run, cancelOnDisconnect: boolean): Promise<void> {
-    const signal = this.#departure(res, run, cancelOnDisconnect);
-    setRunLocation(res, run);
-    await sendLate(res, this.#runs.result(run, signal), this.#options.heartbeatMs);
+  async wait(res: Response, options: WaitOptions): Promise<void> {
+    const signal = this.#departure(res, options);
+    setRunLocation(res, options.run);
+    await sendLate(res, this.#runs.result(options.run, signal), this.#options.heartbeatMs);
   }
 
-  #departure(res: Response, run: Run, cancelOnDisconnect: boolean): AbortSignal {
+  #departure(res: Response, { caller, run, cancelOnDisconnect }: WaitOptions): AbortSignal {
     const signal = departure(res);
     if (!cancelOnDisconnect) return signal;
-    if (signal.aborted) this.#cancel(run);
-    else signal.addEventListener('abort', () => this.#cancel(run));
+    if (signal.aborted) this.#cancel(caller, run);
+    else signal.addEventListener('abort', () => this.#cancel(caller, run));
     return signal;
   }
 
-  #cancel(run: Run): void {
+  #cancel(caller: Caller, run: Run): void {
     if (this.#options.isStopping()) return;
-    this.#runs.cancel(run.thread_id, run.run_id, 'interrupt').catch((error: unknown) => {
+    this.#runs.cancel(caller, run, 'interrupt').catch((error: unknown) => {
       this.#options.log.warn({ err: error, run_id: run.run_id }, 'could not cancel the run of a client that left');
     });
   }

@@ -26,8 +26,8 @@ function createRoutes(runs: RunService, answers: RunAnswers): Route[] {
   return [
     route(
       { method: 'post', path: RUNS, summary: 'Queue a run', ...create, answer: schemas.run },
-      async ({ params, body, res }) => {
-        const run = await runs.create(params.thread_id, body);
+      async ({ caller, params, body, res }) => {
+        const run = await runs.create(caller, params.thread_id, body);
         setRunLocation(res, run);
         return run;
       },
@@ -41,10 +41,10 @@ function createRoutes(runs: RunService, answers: RunAnswers): Route[] {
         query: schemas.streamQuery,
         answer: 'events',
       },
-      async ({ params, query, body, res }) => {
+      async ({ caller, params, query, body, res }) => {
         refuseUnsupported(query, { namespace: ALL_OF_IT });
-        const run = await runs.create(params.thread_id, body);
-        await answers.stream(res, { run, cancelOnDisconnect: body.on_disconnect === 'cancel' });
+        const run = await runs.create(caller, params.thread_id, body);
+        await answers.stream(res, { caller, run, cancelOnDisconnect: body.on_disconnect === 'cancel' });
       },
     ),
     route(
@@ -56,9 +56,9 @@ function createRoutes(runs: RunService, answers: RunAnswers): Route[] {
         ...create,
         answer: schemas.result,
       },
-      async ({ params, body, res }) => {
-        const run = await runs.create(params.thread_id, body);
-        await answers.wait(res, run, body.on_disconnect === 'cancel');
+      async ({ caller, params, body, res }) => {
+        const run = await runs.create(caller, params.thread_id, body);
+        await answers.wait(res, { caller, run, cancelOnDisconnect: body.on_disconnect === 'cancel' });
       },
     ),
     route(
@@ -70,8 +70,8 @@ function createRoutes(runs: RunService, answers: RunAnswers): Route[] {
         query: schemas.listQuery,
         answer: schemas.runList,
       },
-      async ({ params, query }) => {
-        const found = await runs.list(params.thread_id, query);
+      async ({ caller, params, query }) => {
+        const found = await runs.list(caller, params.thread_id, query);
         return found.map((run) => pick(run, query.select));
       },
     ),
@@ -82,7 +82,7 @@ function oneRunRoutes(runs: RunService, answers: RunAnswers): Route[] {
   return [
     route(
       { method: 'get', path: ONE, summary: 'Get a run', params: schemas.runPath, answer: schemas.run },
-      ({ params }) => runs.get(params.thread_id, params.run_id),
+      ({ caller, params }) => runs.get(caller, params.thread_id, params.run_id),
     ),
     route(
       {
@@ -92,7 +92,7 @@ function oneRunRoutes(runs: RunService, answers: RunAnswers): Route[] {
         description: 'What it did to the thread’s state stays.',
         params: schemas.runPath,
       },
-      ({ params }) => runs.delete(params.thread_id, params.run_id),
+      ({ caller, params }) => runs.delete(caller, params.thread_id, params.run_id),
     ),
     route(
       {
@@ -103,9 +103,9 @@ function oneRunRoutes(runs: RunService, answers: RunAnswers): Route[] {
         query: schemas.joinQuery,
         answer: schemas.result,
       },
-      async ({ params, query, res }) => {
-        const run = await runs.get(params.thread_id, params.run_id);
-        await answers.wait(res, run, query.cancel_on_disconnect ?? false);
+      async ({ caller, params, query, res }) => {
+        const run = await runs.get(caller, params.thread_id, params.run_id);
+        await answers.wait(res, { caller, run, cancelOnDisconnect: query.cancel_on_disconnect ?? false });
       },
     ),
     route(
@@ -118,10 +118,11 @@ function oneRunRoutes(runs: RunService, answers: RunAnswers): Route[] {
         query: schemas.joinStreamQuery,
         answer: 'events',
       },
-      async ({ params, query, req, res }) => {
+      async ({ caller, params, query, req, res }) => {
         refuseUnsupported(query, { namespace: ALL_OF_IT, checkpoint_id: ALL_OF_IT });
-        const run = await runs.get(params.thread_id, params.run_id);
+        const run = await runs.get(caller, params.thread_id, params.run_id);
         await answers.stream(res, {
+          caller,
           run,
           cancelOnDisconnect: query.cancel_on_disconnect ?? false,
           afterSeq: lastEventSeq(req),
@@ -144,9 +145,9 @@ function cancelRoutes(runs: RunService): Route[] {
         query: schemas.cancelQuery,
         status: 202,
       },
-      async ({ params, query, res }) => {
+      async ({ caller, params, query, res }) => {
         refuseUnsupported(query, { reason: 'leave it out' });
-        await runs.cancel(params.thread_id, params.run_id, query.action ?? 'interrupt');
+        await runs.cancel(caller, params, query.action ?? 'interrupt');
         if (query.wait !== true) return;
         await runs.ended(params.run_id, departure(res));
         res.status(204).end();
@@ -160,13 +161,13 @@ function cancelRoutes(runs: RunService): Route[] {
         query: schemas.cancelManyQuery,
         body: schemas.cancelMany,
       },
-      async ({ query, body }) => {
+      async ({ caller, query, body }) => {
         refuseUnsupported(body, { status: 'name the runs by thread_id and run_ids' });
         const { thread_id, run_ids } = body;
         if (thread_id === undefined || run_ids === undefined) {
           throw new InvalidInputError('body.thread_id and body.run_ids: both are needed');
         }
-        for (const runId of run_ids) await runs.cancel(thread_id, runId, query.action ?? 'interrupt');
+        for (const run_id of run_ids) await runs.cancel(caller, { thread_id, run_id }, query.action ?? 'interrupt');
       },
     ),
   ];
@@ -184,11 +185,11 @@ function resumeRoute(runs: RunService, answers: RunAnswers): Route {
       body: schemas.resume,
       answer: schemas.run,
     },
-    async ({ params, body, res }) => {
-      const run = await runs.resume(params.thread_id, body);
+    async ({ caller, params, body, res }) => {
+      const run = await runs.resume(caller, params.thread_id, body);
       const cancelOnDisconnect = body.on_disconnect === 'cancel';
-      if (body.stream === true) return answers.stream(res, { run, cancelOnDisconnect });
-      if (body.wait === true) return answers.wait(res, run, cancelOnDisconnect);
+      if (body.stream === true) return answers.stream(res, { caller, run, cancelOnDisconnect });
+      if (body.wait === true) return answers.wait(res, { caller, run, cancelOnDisconnect });
       setRunLocation(res, run);
       return run;
     },

@@ -1,4 +1,5 @@
 import type { Assistant, RunConfig } from '../../core/assistant.ts';
+import { USER_KEYS } from '../../core/caller.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { CheckpointRef } from '../../core/run.ts';
 import type { Thread } from '../../core/thread.ts';
@@ -15,7 +16,15 @@ export interface MergedConfig {
   thread: RunConfig;
 }
 
-export function mergeConfig(assistant: Assistant, thread: Thread | null, request: RunCreate): MergedConfig {
+export interface ConfigLayers {
+  assistant: Assistant;
+  thread: Thread | null;
+  request: RunCreate;
+  /** Of the request, as far as runs may read them. A proxy may have set them, so the body does not hide them. */
+  headers: Readonly<Record<string, string>>;
+}
+
+export function mergeConfig({ assistant, thread, request, headers }: ConfigLayers): MergedConfig {
   const given: RunConfig = request.config ?? {};
   const configurable = withoutKeys(
     { ...assistant.config.configurable, ...thread?.config.configurable, ...given.configurable },
@@ -28,8 +37,8 @@ export function mergeConfig(assistant: Assistant, thread: Thread | null, request
     ...(recursionLimit !== undefined && { recursion_limit: recursionLimit }),
   };
   return {
-    run: { ...merged, configurable },
-    thread: { ...merged, configurable: withoutKeys(configurable, (key) => SECRET.test(key)) },
+    run: { ...merged, configurable: { ...configurable, ...headers } },
+    thread: { ...merged, configurable: withoutKeys(configurable, (key) => SECRET.test(key) || USER_KEYS.test(key)) },
   };
 }
 

@@ -1,3 +1,5 @@
+import { Access, type Guarded } from '../../core/access.ts';
+import type { Caller } from '../../core/caller.ts';
 import { ConflictError, InvalidInputError, NotFoundError } from '../../core/errors.ts';
 import { uuidv7 } from '../../core/ids.ts';
 import type { Json } from '../../core/json.ts';
@@ -23,8 +25,8 @@ const UNSUPPORTED = {
 
 export interface RunServiceParts {
   assistants: AssistantService;
-  threads: Threads;
-  runs: Runs;
+  threads: Guarded<Threads>;
+  runs: Guarded<Runs>;
   streams: RunFollower;
   graphs: GraphRegistry;
   /** Whether a thread has a checkpoint. */
@@ -38,34 +40,37 @@ export class RunService {
   }
 
   /** Queues a run; without a thread on one made for it. Throws NotFoundError, BusyError, UnsupportedFieldError. */
-  async create(threadId: string | null, request: RunCreate): Promise<Run> {
-    return this.#parts.runs.enqueue(await this.#plan(threadId, request));
+  async create(caller: Caller, threadId: string | null, request: RunCreate): Promise<Run> {
+    const { access, plan } = await this.#plan(caller, threadId, request);
+    return this.#parts.runs.within(access).enqueue(plan);
   }
 
   /** Queues runs without threads: all, or none when one of them cannot be. Errors as in {@link create}. */
-  async createMany(requests: readonly RunCreate[]): Promise<Run[]> {
-    const plans: EnqueueRequest[] = [];
-    for (const request of requests) plans.push(await this.#plan(null, request));
-    return Promise.all(plans.map((plan) => this.#parts.runs.enqueue(plan)));
+  async createMany(caller: Caller, requests: readonly RunCreate[]): Promise<Run[]> {
+    const plans: Plan[] = [];
+    for (const request of requests) plans.push(await this.#plan(caller, null, request));
+    return Promise.all(plans.map(({ access, plan }) => this.#parts.runs.within(access).enqueue(plan)));
   }
 
-  async #plan(threadId: string | null, request: RunCreate): Promise<EnqueueRequest> {
-    refuseUnsupported(request, UNSUPPORTED);
+  async #plan(caller: Caller, threadId: string | null, asked: RunCreate): Promise<Plan> {
+    refuseUnsupported(asked, UNSUPPORTED);
     const { assistants, graphs, threads } = this.#parts;
-    const [assistant, thread] = await Promise.all([
-      assistants.get(request.assistant_id),
-      threadId === null ? null : threads.get(threadId),
-    ]);
+    const assistant = await assistants.toRun(caller, asked.assistant_id);
+    const runId = uuidv7();
+    const value = createdRun(asked, { run_id: runId, thread_id: threadId, assistant_id: assistant.assistant_id });
+    const access = await caller.may('threads:create_run', value);
+    const request = { ...value.kwargs, metadata: value.metadata };
+    const thread = threadId === null ? null : await threads.within(access).get(threadId);
     graphs.source(assistant.graph_id);
     if (threadId !== null && !thread && request.if_not_exists !== 'create') throw new NotFoundError('Thread', threadId);
     const checkpoint =
       checkpointRef(threadId, request.checkpoint, request.checkpoint_id) ?? checkpointOfConfig(request);
     await this.#checkCheckpoint(threadId, checkpoint);
-    const config = mergeConfig(assistant, thread, request);
+    const config = mergeConfig({ assistant, thread, request, headers: caller.headers });
     const ids = { graph_id: assistant.graph_id, assistant_id: assistant.assistant_id };
-    return {
+    const plan: EnqueueRequest = {
       run: {
-        run_id: uuidv7(),
+        run_id: runId,
         thread_id: threadId ?? uuidv7(),
         ...ids,
         metadata: {
@@ -88,19 +93,22 @@ export class RunService {
       delayMs: (request.after_seconds ?? 0) * 1000,
       threadMetadata: ids,
       threadConfig: config.thread,
+      newThreadMetadata: value.metadata,
+      user: caller.user,
     };
+    return { access, plan };
   }
 
   /** Lets a thread go on: with an answer, an update or another place to go to, else from where it stopped. */
-  async resume(threadId: string, request: Resume): Promise<Run> {
+  async resume(caller: Caller, threadId: string, request: Resume): Promise<Run> {
     const { resume, update, goto, stream: _stream, wait: _wait, assistant_id, ...options } = request;
-    const thread = await this.#thread(threadId);
+    const thread = await this.#thread(caller, threadId);
     const assistantId = assistant_id ?? thread.metadata['assistant_id'];
     if (typeof assistantId !== 'string') {
       throw new InvalidInputError('body.assistant_id: is missing, and the thread has not been run by any yet');
     }
     const hasCommand = resume !== undefined || update !== undefined || (goto !== undefined && goto !== null);
-    return this.create(threadId, {
+    return this.create(caller, threadId, {
       ...options,
       multitask_strategy: options.multitask_strategy ?? 'reject',
       assistant_id: assistantId,
@@ -116,36 +124,39 @@ export class RunService {
   }
 
   /** Throws NotFoundError. */
-  async get(threadId: string, runId: string): Promise<Run> {
-    const run = await this.#parts.runs.get(threadId, runId);
+  async get(caller: Caller, threadId: string, runId: string): Promise<Run> {
+    const access = await caller.may('threads:read', { thread_id: threadId });
+    const run = await this.#parts.runs.within(access).get(threadId, runId);
     if (!run) throw new NotFoundError('Run', runId);
     return run;
   }
 
   /** By its id alone, as the stateless routes know it. Throws NotFoundError. */
-  async find(runId: string): Promise<Run> {
-    const run = await this.#parts.runs.find(runId);
+  async find(caller: Caller, runId: string): Promise<Run> {
+    const run = await this.#parts.runs.within(await caller.may('threads:read', {})).find(runId);
     if (!run) throw new NotFoundError('Run', runId);
     return run;
   }
 
   /** Newest first. Throws NotFoundError when the thread does not exist. */
   async list(
+    caller: Caller,
     threadId: string,
     page: { limit: number; offset: number; status?: RunStatus | undefined },
   ): Promise<Run[]> {
-    await this.#thread(threadId);
-    return this.#parts.runs.list(threadId, page);
+    const access = await caller.may('threads:search', { thread_id: threadId, status: page.status, metadata: {} });
+    if (!(await this.#parts.threads.within(access).get(threadId))) throw new NotFoundError('Thread', threadId);
+    return this.#parts.runs.within(access).list(threadId, page);
   }
 
-  /** What the run came to: its last values, else its thread's; `{__error__}` when it failed. Waits for its end. */
+  /** What a run that the caller was given came to: its last values, else its thread's; `{__error__}` when it failed. Waits for its end. */
   async result(run: Run, signal: AbortSignal): Promise<Json> {
     const { status, values, error } = await watchToEnd(this.#parts.streams, run.run_id, signal);
     if (status === null) return { __error__: { error: 'RunRemoved', message: 'The run was rolled back or deleted' } };
     if (status === 'error' || status === 'timeout') {
       return { __error__: error ?? { error: 'Error', message: `The run ended with status ${status}` } };
     }
-    return values ?? (await this.#parts.threads.get(run.thread_id))?.values ?? {};
+    return values ?? (await this.#parts.threads.within(Access.everything).get(run.thread_id))?.values ?? {};
   }
 
   /** The run's events after a number, as they come, until it has ended. */
@@ -160,11 +171,16 @@ export class RunService {
   }
 
   /** Stops a run. Throws NotFoundError, ConflictError when one that has ended is to be rolled back. */
-  async cancel(threadId: string, runId: string, action: 'interrupt' | 'rollback'): Promise<void> {
-    const result = await this.#parts.runs.cancel(threadId, runId, action);
+  async cancel(
+    caller: Caller,
+    { thread_id, run_id }: Pick<Run, 'thread_id' | 'run_id'>,
+    action: 'interrupt' | 'rollback',
+  ): Promise<void> {
+    const access = await caller.may('threads:update', { thread_id, action, metadata: { run_ids: [run_id] } });
+    const result = await this.#parts.runs.within(access).cancel(thread_id, run_id, action);
     if (result === 'already_ended' && action === 'rollback') {
       throw new ConflictError(
-        `Run ${runId} has ended and can't be rolled back: fork the thread from a checkpoint before it`,
+        `Run ${run_id} has ended and can't be rolled back: fork the thread from a checkpoint before it`,
       );
     }
   }
@@ -174,12 +190,14 @@ export class RunService {
   }
 
   /** The run's row and its log go; what it did to the state stays. Throws NotFoundError, BusyError. */
-  delete(threadId: string, runId: string): Promise<void> {
-    return this.#parts.runs.delete(threadId, runId);
+  async delete(caller: Caller, threadId: string, runId: string): Promise<void> {
+    const access = await caller.may('threads:delete', { thread_id: threadId, run_id: runId });
+    await this.#parts.runs.within(access).delete(threadId, runId);
   }
 
-  async #thread(threadId: string): Promise<Thread> {
-    const thread = await this.#parts.threads.get(threadId);
+  async #thread(caller: Caller, threadId: string): Promise<Thread> {
+    const access = await caller.may('threads:read', { thread_id: threadId });
+    const thread = await this.#parts.threads.within(access).get(threadId);
     if (!thread) throw new NotFoundError('Thread', threadId);
     return thread;
   }
@@ -192,6 +210,27 @@ export class RunService {
     const found = threadId !== null && (await this.#parts.saver.getTuple({ configurable }));
     if (!found) throw new NotFoundError('Checkpoint', checkpointId);
   }
+}
+
+/** A run that is ready to be queued, and the threads on which the caller may do that. */
+interface Plan {
+  access: Access;
+  plan: EnqueueRequest;
+}
+
+/** A new run as authorisation handlers see it, who may change its metadata and its kwargs. */
+function createdRun(request: RunCreate, ids: { run_id: string; thread_id: string | null; assistant_id: string }) {
+  const { multitask_strategy = 'enqueue', if_not_exists = 'reject', after_seconds = 0 } = request;
+  return {
+    ...ids,
+    status: 'pending',
+    metadata: { ...request.metadata },
+    multitask_strategy,
+    prevent_insert_if_inflight: multitask_strategy === 'reject',
+    if_not_exists,
+    after_seconds,
+    kwargs: { ...request },
+  };
 }
 
 function kwargsOf(

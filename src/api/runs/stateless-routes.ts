@@ -9,8 +9,8 @@ export function statelessRunRoutes(runs: RunService, answers: RunAnswers): Route
   return [
     route(
       { method: 'post', path: '/runs', summary: 'Queue a run without a thread', body, answer: schemas.run },
-      async ({ body, res }) => {
-        const run = await runs.create(null, body);
+      async ({ caller, body, res }) => {
+        const run = await runs.create(caller, null, body);
         setRunLocation(res, run);
         return run;
       },
@@ -23,9 +23,9 @@ export function statelessRunRoutes(runs: RunService, answers: RunAnswers): Route
         body,
         answer: 'events',
       },
-      async ({ body, res }) => {
-        const run = await runs.create(null, body);
-        await answers.stream(res, { run, cancelOnDisconnect: body.on_disconnect === 'cancel' });
+      async ({ caller, body, res }) => {
+        const run = await runs.create(caller, null, body);
+        await answers.stream(res, { caller, run, cancelOnDisconnect: body.on_disconnect === 'cancel' });
       },
     ),
     route(
@@ -36,9 +36,9 @@ export function statelessRunRoutes(runs: RunService, answers: RunAnswers): Route
         body,
         answer: schemas.result,
       },
-      async ({ body, res }) => {
-        const run = await runs.create(null, body);
-        await answers.wait(res, run, body.on_disconnect === 'cancel');
+      async ({ caller, body, res }) => {
+        const run = await runs.create(caller, null, body);
+        await answers.wait(res, { caller, run, cancelOnDisconnect: body.on_disconnect === 'cancel' });
       },
     ),
     route(
@@ -49,7 +49,7 @@ export function statelessRunRoutes(runs: RunService, answers: RunAnswers): Route
         body: schemas.runBatch,
         answer: schemas.runList,
       },
-      ({ body }) => runs.createMany(body),
+      ({ caller, body }) => runs.createMany(caller, body),
     ),
     route(
       {
@@ -60,9 +60,10 @@ export function statelessRunRoutes(runs: RunService, answers: RunAnswers): Route
         query: schemas.joinStreamQuery,
         answer: 'events',
       },
-      async ({ params, query, req, res }) => {
-        const run = await runs.find(params.run_id);
+      async ({ caller, params, query, req, res }) => {
+        const run = await runs.find(caller, params.run_id);
         await answers.stream(res, {
+          caller,
           run,
           cancelOnDisconnect: query.cancel_on_disconnect ?? false,
           afterSeq: lastEventSeq(req),

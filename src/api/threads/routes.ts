@@ -21,7 +21,7 @@ export function threadRoutes(threads: ThreadService, { heartbeatMs }: { heartbea
         query: schemas.threadQuery,
         answer: schemas.thread,
       },
-      ({ params }) => threads.get(params.thread_id),
+      ({ caller, params }) => threads.get(caller, params.thread_id),
     ),
     route(
       {
@@ -32,8 +32,8 @@ export function threadRoutes(threads: ThreadService, { heartbeatMs }: { heartbea
         body: schemas.threadPatch,
         answer: schemas.thread,
       },
-      async ({ params, body, req }) => {
-        const thread = await threads.update(params.thread_id, body);
+      async ({ caller, params, body, req }) => {
+        const thread = await threads.update(caller, params.thread_id, body);
         return req.headers['prefer'] === 'return=minimal' ? undefined : thread;
       },
     ),
@@ -44,7 +44,7 @@ export function threadRoutes(threads: ThreadService, { heartbeatMs }: { heartbea
         summary: 'Delete a thread with its runs and its state',
         params: schemas.threadPath,
       },
-      ({ params }) => threads.delete(params.thread_id),
+      ({ caller, params }) => threads.delete(caller, params.thread_id),
     ),
     route(
       {
@@ -54,7 +54,7 @@ export function threadRoutes(threads: ThreadService, { heartbeatMs }: { heartbea
         params: schemas.threadPath,
         answer: schemas.thread,
       },
-      ({ params }) => threads.copy(params.thread_id),
+      ({ caller, params }) => threads.copy(caller, params.thread_id),
     ),
     route(
       {
@@ -67,13 +67,13 @@ export function threadRoutes(threads: ThreadService, { heartbeatMs }: { heartbea
         body: schemas.pause,
         answer: schemas.thread,
       },
-      async ({ params, body, res }) => {
-        const run = await threads.pause(params.thread_id);
+      async ({ caller, params, body, res }) => {
+        const run = await threads.pause(caller, params.thread_id);
         if (body.wait !== true) {
-          res.status(202).json(await threads.get(params.thread_id));
+          res.status(202).json(await threads.get(caller, params.thread_id));
           return;
         }
-        const stopped = threads.runEnded(run.run_id, departure(res)).then(() => threads.get(params.thread_id));
+        const stopped = threads.runEnded(run.run_id, departure(res)).then(() => threads.get(caller, params.thread_id));
         await sendLate(res, stopped, heartbeatMs);
       },
     ),
@@ -91,7 +91,7 @@ function collectionRoutes(threads: ThreadService): Route[] {
         body: schemas.threadCreate,
         answer: schemas.thread,
       },
-      ({ body }) => threads.create(body),
+      ({ caller, body }) => threads.create(caller, body),
     ),
     route(
       {
@@ -101,8 +101,8 @@ function collectionRoutes(threads: ThreadService): Route[] {
         body: schemas.threadSearch,
         answer: schemas.threadList,
       },
-      async ({ body, res }) => {
-        const found = await threads.search(body);
+      async ({ caller, body, res }) => {
+        const found = await threads.search(caller, body);
         setPagination(res, { offset: found.page.offset, shown: found.threads.length, total: found.total });
         return found.threads.map((thread) => pick(thread, body.select));
       },
@@ -115,7 +115,7 @@ function collectionRoutes(threads: ThreadService): Route[] {
         body: schemas.threadCount,
         answer: z.number(),
       },
-      ({ body }) => threads.count(body),
+      ({ caller, body }) => threads.count(caller, body),
     ),
   ];
 }

@@ -1,3 +1,5 @@
+import { Access, type Guarded } from '../../core/access.ts';
+import type { AuthEvent, Caller } from '../../core/caller.ts';
 import { ConflictError, InvalidInputError, NotFoundError } from '../../core/errors.ts';
 import { uuidv7 } from '../../core/ids.ts';
 import type { Json } from '../../core/json.ts';
@@ -15,9 +17,9 @@ import type { ThreadCreate, ThreadSearch } from './schemas.ts';
 const NO_TTL = { ttl: 'threads stay until they are deleted; leave it out' };
 
 export interface ThreadServiceParts {
-  threads: Threads;
+  threads: Guarded<Threads>;
   states: ThreadStates;
-  runs: Runs;
+  runs: Guarded<Runs>;
   streams: RunFollower;
   saver: { deleteThread(threadId: string): Promise<void> };
 }
@@ -29,21 +31,24 @@ export class ThreadService {
   }
 
   /** Throws NotFoundError. */
-  async get(threadId: string): Promise<Thread> {
-    return (await this.#parts.threads.get(threadId)) ?? missing(threadId);
+  async get(caller: Caller, threadId: string): Promise<Thread> {
+    return this.#thread(caller, 'threads:read', threadId);
   }
 
-  async create(request: ThreadCreate): Promise<Thread> {
+  async create(caller: Caller, request: ThreadCreate): Promise<Thread> {
     refuseUnsupported(request, NO_TTL);
-    const metadata = request.metadata ?? {};
     const threadId = request.thread_id ?? uuidv7();
+    const value = { thread_id: threadId, metadata: { ...request.metadata }, if_exists: request.if_exists };
+    const threads = this.#parts.threads.within(await caller.may('threads:create', value));
+    const { metadata } = value;
     const steps = request.supersteps ?? [];
     if (steps.length > 0 && typeof metadata['graph_id'] !== 'string') {
       throw new InvalidInputError('body.metadata.graph_id: is missing; supersteps are applied by a graph');
     }
-    const created = await this.#parts.threads.insert({ thread_id: threadId, metadata });
+    const created = await threads.insert({ thread_id: threadId, metadata });
     if (!created) {
-      if (request.if_exists === 'do_nothing') return this.get(threadId);
+      const existing = request.if_exists === 'do_nothing' ? await threads.get(threadId) : null;
+      if (existing) return existing;
       throw new ConflictError(`Thread ${threadId} already exists: use if_exists "do_nothing", or another id`);
     }
     if (steps.length === 0) return created;
@@ -53,41 +58,50 @@ export class ThreadService {
         steps.map(({ updates }) => updates),
       );
     } catch (error) {
-      await this.delete(threadId);
+      await this.#delete(threadId, Access.everything);
       throw error;
     }
-    return this.get(threadId);
+    return (await this.#parts.threads.within(Access.everything).get(threadId)) ?? missing(threadId);
   }
 
-  async update(threadId: string, request: { metadata?: ThreadCreate['metadata']; ttl?: unknown }): Promise<Thread> {
+  async update(
+    caller: Caller,
+    threadId: string,
+    request: { metadata?: ThreadCreate['metadata']; ttl?: unknown },
+  ): Promise<Thread> {
     refuseUnsupported(request, NO_TTL);
-    return (await this.#parts.threads.mergeMetadata(threadId, request.metadata ?? {})) ?? missing(threadId);
+    const value = { thread_id: threadId, metadata: { ...request.metadata } };
+    const access = await caller.may('threads:update', value);
+    return (await this.#parts.threads.within(access).mergeMetadata(threadId, value.metadata)) ?? missing(threadId);
   }
 
   /** Removes the thread with its runs and its state. Repeated after a failure it finishes what is left. */
-  async delete(threadId: string): Promise<void> {
-    const existed = await this.#parts.threads.delete(threadId);
-    await this.#parts.saver.deleteThread(threadId);
-    if (!existed) missing(threadId);
+  async delete(caller: Caller, threadId: string): Promise<void> {
+    const access = await caller.may('threads:delete', { thread_id: threadId });
+    if (!(await this.#delete(threadId, access))) missing(threadId);
   }
 
-  /** The threads whose latest run was this assistant's. */
-  async deleteOfAssistant(assistantId: string): Promise<void> {
+  /** The threads whose latest run was this assistant's, as far as the caller may delete them. */
+  async deleteOfAssistant(caller: Caller, assistantId: string): Promise<void> {
+    const access = await caller.may('threads:delete', {});
+    const threads = this.#parts.threads.within(access);
     const page: ThreadPage = { limit: 100, offset: 0, sort_by: 'thread_id', sort_order: 'asc' };
     for (;;) {
-      const found = await this.#parts.threads.search({ metadata: { assistant_id: assistantId } }, page);
+      const found = await threads.search({ metadata: { assistant_id: assistantId } }, page);
       if (found.length === 0) return;
-      for (const { thread_id } of found) await this.#deleteIfThere(thread_id);
+      for (const { thread_id } of found) await this.#delete(thread_id, access);
     }
   }
 
-  async #deleteIfThere(threadId: string): Promise<void> {
-    await this.delete(threadId).catch((error: unknown) => {
-      if (!(error instanceof NotFoundError)) throw error;
-    });
+  async #delete(threadId: string, access: Access): Promise<boolean> {
+    const { threads, saver } = this.#parts;
+    const existed = await threads.within(access).delete(threadId);
+    // The state of a thread that is still there is somebody else's.
+    if (existed || !(await threads.within(Access.everything).get(threadId))) await saver.deleteThread(threadId);
+    return existed;
   }
 
-  async search(request: ThreadSearch): Promise<{ threads: Thread[]; total: number; page: ThreadPage }> {
+  async search(caller: Caller, request: ThreadSearch): Promise<{ threads: Thread[]; total: number; page: ThreadPage }> {
     refuseUnsupported(request, { extract: 'use select, or read the values of each thread' });
     const filter: ThreadFilter = request;
     const page: ThreadPage = {
@@ -96,42 +110,53 @@ export class ThreadService {
       sort_by: request.sort_by ?? 'created_at',
       sort_order: request.sort_order ?? 'desc',
     };
-    const { threads } = this.#parts;
+    const threads = await this.#searched(caller, request);
     const [found, total] = await Promise.all([threads.search(filter, page), threads.count(filter)]);
     return { threads: found, total, page };
   }
 
-  count(filter: ThreadFilter): Promise<number> {
-    return this.#parts.threads.count(filter);
+  async count(caller: Caller, filter: ThreadFilter): Promise<number> {
+    return (await this.#searched(caller, filter)).count(filter);
   }
 
-  async copy(threadId: string): Promise<Thread> {
-    const source = await this.#parts.threads.get(threadId);
+  async copy(caller: Caller, threadId: string): Promise<Thread> {
+    const { threads, states } = this.#parts;
+    const source = await threads.within(await caller.may('threads:read', { thread_id: threadId })).get(threadId);
     // 409 as the platform's clients know it.
     if (!source) throw new ConflictError(`Thread ${threadId} cannot be copied: it does not exist`);
-    return this.#parts.states.copy(source, uuidv7());
+    const copyId = uuidv7();
+    const value = { thread_id: copyId, metadata: { ...source.metadata, thread_id: copyId } };
+    await caller.may('threads:create', value);
+    return states.copy(source, copyId, value.metadata);
   }
 
   async state(
+    caller: Caller,
     threadId: string,
     query: { checkpoint?: CheckpointRef | undefined; subgraphs: boolean },
   ): Promise<ThreadState> {
-    return this.#parts.states.get(await this.get(threadId), query);
+    return this.#parts.states.get(await this.get(caller, threadId), query);
   }
 
-  async history(threadId: string, query: HistoryQuery): Promise<ThreadState[]> {
-    return this.#parts.states.history(await this.get(threadId), query);
+  async history(caller: Caller, threadId: string, query: HistoryQuery): Promise<ThreadState[]> {
+    return this.#parts.states.history(await this.get(caller, threadId), query);
   }
 
   /** Changes the state by hand: at the head, or at a checkpoint, which makes a fork. Returns the new checkpoint. */
-  async updateState(threadId: string, update: StateUpdate, checkpoint: CheckpointRef | undefined): Promise<Json> {
-    return this.#parts.states.update(await this.get(threadId), update, checkpoint);
+  async updateState(
+    caller: Caller,
+    threadId: string,
+    { checkpoint, ...update }: StateUpdate & { checkpoint: CheckpointRef | undefined },
+  ): Promise<Json> {
+    const thread = await this.#thread(caller, 'threads:update', threadId);
+    return this.#parts.states.update(thread, update, checkpoint);
   }
 
   /** Asks the running run to stop at its next step boundary. Throws ConflictError when none runs. */
-  async pause(threadId: string): Promise<Run> {
-    const { runs } = this.#parts;
-    await this.get(threadId);
+  async pause(caller: Caller, threadId: string): Promise<Run> {
+    const access = await caller.may('threads:update', { thread_id: threadId, action: 'interrupt' });
+    const runs = this.#parts.runs.within(access);
+    if (!(await this.#parts.threads.within(access).get(threadId))) missing(threadId);
     const run = await runs.running(threadId);
     const result = run && (await runs.cancel(threadId, run.run_id, 'pause'));
     if (!run || result === 'already_ended')
@@ -141,6 +166,17 @@ export class ThreadService {
 
   async runEnded(runId: string, signal: AbortSignal): Promise<void> {
     await watchToEnd(this.#parts.streams, runId, signal);
+  }
+
+  async #thread(caller: Caller, event: AuthEvent, threadId: string): Promise<Thread> {
+    const access = await caller.may(event, { thread_id: threadId });
+    return (await this.#parts.threads.within(access).get(threadId)) ?? missing(threadId);
+  }
+
+  /** A handler gets to see what is searched for, and returns a filter. */
+  async #searched(caller: Caller, filter: ThreadFilter): Promise<Threads> {
+    const value = { ...filter, metadata: { ...filter.metadata } };
+    return this.#parts.threads.within(await caller.may('threads:search', value));
   }
 }
 

@@ -23,8 +23,8 @@ function readRoutes(threads: ThreadService): Route[] {
         query: schemas.stateQuery,
         answer: schemas.threadState,
       },
-      async ({ params, query }) => {
-        const state = await threads.state(params.thread_id, { subgraphs: query.subgraphs ?? false });
+      async ({ caller, params, query }) => {
+        const state = await threads.state(caller, params.thread_id, { subgraphs: query.subgraphs ?? false });
         return selected(state, query.select);
       },
     ),
@@ -37,8 +37,8 @@ function readRoutes(threads: ThreadService): Route[] {
         query: schemas.stateQuery,
         answer: schemas.threadState,
       },
-      async ({ params: { thread_id, checkpoint_id }, query }) => {
-        const state = await threads.state(thread_id, {
+      async ({ caller, params: { thread_id, checkpoint_id }, query }) => {
+        const state = await threads.state(caller, thread_id, {
           checkpoint: { checkpoint_id },
           subgraphs: query.subgraphs ?? false,
         });
@@ -54,9 +54,9 @@ function readRoutes(threads: ThreadService): Route[] {
         body: schemas.stateAtCheckpoint,
         answer: schemas.threadState,
       },
-      async ({ params: { thread_id }, body }) => {
+      async ({ caller, params: { thread_id }, body }) => {
         const checkpoint = checkpointRef(thread_id, body.checkpoint);
-        const state = await threads.state(thread_id, { checkpoint, subgraphs: body.subgraphs ?? false });
+        const state = await threads.state(caller, thread_id, { checkpoint, subgraphs: body.subgraphs ?? false });
         return selected(state, body.select);
       },
     ),
@@ -75,10 +75,10 @@ function updateRoute(threads: ThreadService): Route {
       body: schemas.stateUpdate,
       answer: schemas.stateUpdated,
     },
-    async ({ params: { thread_id }, body }) => {
+    async ({ caller, params: { thread_id }, body }) => {
       const checkpoint = checkpointRef(thread_id, body.checkpoint, body.checkpoint_id);
-      const update = { values: (body.values ?? null) as ThreadState['values'], as_node: body.as_node };
-      const made = await threads.updateState(thread_id, update, checkpoint);
+      const values = (body.values ?? null) as ThreadState['values'];
+      const made = await threads.updateState(caller, thread_id, { values, as_node: body.as_node, checkpoint });
       return { checkpoint: made, configurable: made };
     },
   );
@@ -95,7 +95,7 @@ function historyRoutes(threads: ThreadService): Route[] {
         query: schemas.historyQuery,
         answer: schemas.threadStateList,
       },
-      ({ params, query }) => threads.history(params.thread_id, query),
+      ({ caller, params, query }) => threads.history(caller, params.thread_id, query),
     ),
     route(
       {
@@ -106,10 +106,10 @@ function historyRoutes(threads: ThreadService): Route[] {
         body: schemas.historySearch,
         answer: schemas.threadStateList,
       },
-      async ({ params: { thread_id }, body }) => {
+      async ({ caller, params: { thread_id }, body }) => {
         const { limit = 10, metadata } = body;
         const checkpoint = checkpointRef(thread_id, body.checkpoint);
-        const states = await threads.history(thread_id, {
+        const states = await threads.history(caller, thread_id, {
           limit,
           before: checkpointId(body.before),
           metadata,

@@ -1,0 +1,61 @@
+import type { IncomingMessage } from 'node:http';
+import type { ApiKey, AuthUser, Caller } from '../core/caller.ts';
+import { UnauthorizedError } from '../core/errors.ts';
+import { ApiKeys, decideByScopes, userOfKey } from './api-keys.ts';
+import { headerPicker, type HeaderRules } from './passed-headers.ts';
+import { ProjectAuth, type ExportSource } from './project-auth.ts';
+import { everything, RequestCaller } from './request-caller.ts';
+
+export interface AuthSettings {
+  /** The project's own `Auth` object; null: none. */
+  project: ExportSource | null;
+  apiKeys: readonly ApiKey[];
+  /** Whether a request that claims to come from LangGraph Studio is believed. */
+  trustStudio: boolean;
+}
+
+/** LangGraph's own user for a request of Studio: `isStudioUser` of the SDK knows it. */
+const STUDIO_USER: AuthUser = {
+  kind: 'StudioUser',
+  identity: 'langgraph-studio-user',
+  display_name: 'langgraph-studio-user',
+  is_authenticated: true,
+  permissions: [],
+};
+
+/** Finds out who makes a request: the bearer of one of our keys, or a user of the project. */
+export class Authenticator {
+  readonly #keys: ApiKeys;
+  readonly #project: ProjectAuth | null;
+  readonly #trustStudio: boolean;
+  readonly #pickHeaders: ReturnType<typeof headerPicker>;
+
+  private constructor(settings: AuthSettings, rules: HeaderRules, project: ProjectAuth | null) {
+    this.#keys = new ApiKeys(settings.apiKeys);
+    this.#trustStudio = settings.trustStudio;
+    this.#pickHeaders = headerPicker(rules);
+    this.#project = project;
+  }
+
+  /** Loads the project's own authentication, if there is one. Throws InvalidInputError. */
+  static async open(settings: AuthSettings, rules: HeaderRules): Promise<Authenticator> {
+    return new Authenticator(settings, rules, settings.project && (await ProjectAuth.load(settings.project)));
+  }
+
+  /**
+   * Reads the request's headers only, so it can be asked before a body is read or a connection upgraded.
+   * Throws UnauthorizedError, AuthRefusalError.
+   */
+  async identify(request: IncomingMessage & { originalUrl?: string }): Promise<Caller> {
+    const headers = this.#pickHeaders(request.headers);
+    if (!this.#project && this.#keys.size === 0) return new RequestCaller(null, headers, everything);
+    const key = this.#keys.find(request.headers);
+    if (key) return new RequestCaller(userOfKey(key), headers, decideByScopes(key));
+    if (!this.#project) {
+      throw new UnauthorizedError('This needs an API key: send one as x-api-key, or as Authorization: Bearer');
+    }
+    const isStudio = this.#trustStudio && request.headers['x-auth-scheme'] === 'langsmith';
+    const user = isStudio ? { ...STUDIO_USER } : await this.#project.authenticate(request);
+    return new RequestCaller(user, headers, this.#project.decideFor(user));
+  }
+}

@@ -1,0 +1,87 @@
+import { z } from 'zod';
+
+/** Groups of routes that a project can leave out. */
+const ROUTE_GROUPS = ['assistants', 'threads', 'runs', 'store', 'meta'] as const;
+export type RouteGroup = (typeof ROUTE_GROUPS)[number];
+
+const names = z.array(z.string()).nullish();
+
+const Cors = z.object({
+  allow_origins: names,
+  allow_origin_regex: z.string().refine(isRegExp, 'is no regular expression').nullish(),
+  allow_methods: names,
+  allow_headers: names,
+  expose_headers: names,
+  allow_credentials: z.boolean().nullish(),
+  max_age: z.int().min(0).nullish(),
+});
+
+/** `http` of langgraph.json, as far as Baton does what it says. */
+const KNOWN = {
+  disable_assistants: z.boolean().nullish(),
+  disable_threads: z.boolean().nullish(),
+  disable_runs: z.boolean().nullish(),
+  disable_store: z.boolean().nullish(),
+  disable_meta: z.boolean().nullish(),
+  mount_prefix: z
+    .string()
+    .regex(/^(\/[\w.~-]+)*\/?$/, 'must be a path such as "/api"')
+    .nullish(),
+  configurable_headers: z.object({ includes: names, excludes: names }).nullish(),
+  cors: Cors.nullish(),
+};
+
+/** What `http/cors.ts` goes by. */
+export interface CorsSettings {
+  origins: '*' | readonly string[];
+  originPattern: string | null;
+  methods: readonly string[] | null;
+  headers: readonly string[] | null;
+  exposed: readonly string[];
+  credentials: boolean;
+  maxAgeSeconds: number;
+}
+
+export const HttpKey = z.looseObject(KNOWN).transform((http) => ({
+  notYet: Object.keys(http).filter((key) => !(key in KNOWN) && asksForSomething(http[key])),
+  http: {
+    disabled: ROUTE_GROUPS.filter((group) => http[`disable_${group}`] === true),
+    /** Empty, or a path that begins with a slash and does not end with one. */
+    mountPrefix: (http.mount_prefix ?? '').replace(/\/$/, ''),
+    configurableHeaders: {
+      includes: http.configurable_headers?.includes ?? ['x-*', 'user-agent'],
+      excludes: http.configurable_headers?.excludes ?? [],
+    },
+    cors: corsRules(http.cors ?? {}),
+  },
+}));
+
+export type HttpSettings = z.infer<typeof HttpKey>['http'];
+
+/** Where only a pattern is given, it is the pattern that decides. Null stands for whatever the API needs. */
+function corsRules(cors: z.infer<typeof Cors>): CorsSettings {
+  const { allow_origins, allow_origin_regex, allow_credentials, max_age } = cors;
+  const origins = allow_origins ?? (allow_origin_regex ? [] : ['*']);
+  return {
+    origins: origins.includes('*') ? '*' : origins,
+    originPattern: allow_origin_regex ?? null,
+    methods: cors.allow_methods ?? null,
+    headers: cors.allow_headers?.includes('*') ? null : (cors.allow_headers ?? null),
+    exposed: cors.expose_headers ?? [],
+    credentials: allow_credentials ?? false,
+    maxAgeSeconds: max_age ?? 600,
+  };
+}
+
+function isRegExp(text: string): boolean {
+  try {
+    return new RegExp(text) instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
+
+/** `disable_mcp: true` asks for nothing where there is no MCP. */
+function asksForSomething(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== false;
+}

@@ -1,0 +1,63 @@
+import type { Access } from './access.ts';
+import type { JsonObject } from './json.ts';
+
+/** What somebody wants to do, as the authorisation handlers of LangGraph name it. */
+export type AuthEvent =
+  | `assistants:${'create' | 'read' | 'update' | 'delete' | 'search'}`
+  | `threads:${'create' | 'read' | 'update' | 'delete' | 'search' | 'create_run'}`
+  | `store:${'put' | 'get' | 'delete' | 'search' | 'list_namespaces'}`;
+
+/** Who somebody is. What else the project's authentication says of a user stands beside these fields. */
+export interface AuthUser {
+  identity: string;
+  display_name: string;
+  is_authenticated: boolean;
+  permissions: string[];
+  [key: string]: unknown;
+}
+
+/**
+ * Whoever makes a request. Every service takes one, and asks it before each thing that it does:
+ *
+ *     const access = await caller.may('threads:read', { thread_id });
+ *     const thread = await threads.within(access).get(thread_id);
+ *
+ * A row beyond the access is as if it did not exist. A route whose handler asks nothing fails, unless it is marked `open`
+ * or `known`.
+ */
+export interface Caller {
+  /** Null where no authentication is configured. */
+  readonly user: AuthUser | null;
+  /** What runs may read of the request's headers, as part of their `configurable`. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Whether {@link may} has been asked anything. */
+  readonly asked: boolean;
+  /**
+   * Which rows it may do this to. `value` is what is about to be done; a handler may change it in place, so read from it
+   * afterwards: that is how new rows get their owner. Throws ForbiddenError, AuthRefusalError.
+   */
+  may(event: AuthEvent, value: object): Promise<Access>;
+}
+
+/** `read` sees; `write` also works with threads, runs and the store; `admin` does everything. */
+export const KEY_SCOPES = ['read', 'write', 'admin'] as const;
+export type KeyScope = (typeof KEY_SCOPES)[number];
+
+/** A built-in API key. The key itself is known to its bearer only. */
+export interface ApiKey {
+  name: string;
+  /** Of the key's text, in hexadecimal. */
+  sha256: string;
+  scopes: readonly KeyScope[];
+}
+
+/** The user as a run's nodes find it in `configurable`. */
+export function userConfigurable(user: AuthUser): JsonObject {
+  return {
+    langgraph_auth_user: user as JsonObject,
+    langgraph_auth_user_id: user.identity,
+    langgraph_auth_permissions: user.permissions,
+  };
+}
+/** Keys of {@link userConfigurable}: they belong to one run, and in nothing that is shown or outlives it. */
+export const USER_KEYS = /^langgraph_auth_/;
