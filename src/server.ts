@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { Authenticator } from './auth/authenticator.ts';
 import { createApi } from './api/create-api.ts';
 import { ensureSystemAssistants } from './api/assistants/service.ts';
+import { Metrics } from './api/meta/metrics.ts';
 import type { BatonConfig } from './config/config.ts';
 import { uuidv7 } from './core/ids.ts';
 import { Assistants } from './database/assistants.ts';
@@ -20,6 +21,7 @@ import { Threads } from './database/threads.ts';
 import { EventLog } from './engine/event-log.ts';
 import { Executor } from './engine/executor.ts';
 import { GraphRegistry } from './engine/graphs/registry.ts';
+import type { RunObserver } from './engine/run-observer.ts';
 import { RunStreams } from './engine/streams.ts';
 import { ThreadStates } from './engine/thread-state.ts';
 import { ThreadSweeper } from './engine/thread-sweeper.ts';
@@ -53,8 +55,14 @@ export class BatonServer {
     this.config = config;
     this.#parts = parts;
     this.#role = options.role ?? { api: true, worker: true };
-    this.router = createApi(parts);
-    this.worker = createWorker(config, parts);
+    const metrics = new Metrics({
+      activeRuns: () => parts.queue.countActive(),
+      workers: () => ({ max: this.#role.worker ? config.worker.concurrency : 0, active: this.worker.busy }),
+      checkpointsWritten: () => parts.saver.checkpointsWritten,
+      pool: parts.database.pool,
+    });
+    this.router = createApi({ ...parts, metrics });
+    this.worker = createWorker(config, parts, metrics);
   }
 
   /** Opens the databases and brings them up to date. Nothing runs and nobody is answered before `start`. */
@@ -191,19 +199,20 @@ async function openPostgres(config: BatonConfig, log: Logger): Promise<PostgresS
   return startPostgres({ dataDir: join(config.dataDir, 'postgres'), log });
 }
 
-function createWorker(config: BatonConfig, parts: ServerParts): Worker {
+function createWorker(config: BatonConfig, parts: ServerParts, observer: RunObserver): Worker {
   const { queue, runEvents, streams, graphs, log, database } = parts;
   const { concurrency, leaseMs, pollMs, maxAttempts } = config.worker;
   const events = new EventLog({ events: runEvents, streams });
   return new Worker({
     queue,
-    executor: new Executor({ ...parts, events, maxAttempts }),
+    executor: new Executor({ ...parts, events, observer, maxAttempts }),
     listener: database.listener,
     graphIds: graphs.ids(),
     workerId: `${hostname()}:${process.pid}:${uuidv7()}`,
     concurrency,
     leaseMs,
     pollMs,
+    observer,
     log,
   });
 }

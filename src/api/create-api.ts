@@ -15,6 +15,8 @@ import { createRouter } from '../http/router.ts';
 import type { DurableSaver } from '../state/durable-saver.ts';
 import { assistantRoutes } from './assistants/routes.ts';
 import { AssistantService } from './assistants/service.ts';
+import { metricsRoutes } from './meta/metrics-routes.ts';
+import type { Metrics } from './meta/metrics.ts';
 import { metaRoutes } from './meta/routes.ts';
 import { RunAnswers } from './runs/answers.ts';
 import { runRoutes } from './runs/routes.ts';
@@ -35,13 +37,14 @@ export interface ApiParts {
   log: Logger;
   config: { http: Pick<BatonConfig['http'], 'cors' | 'disabled'> };
   authenticator: Authenticator;
+  metrics: Metrics;
   /** How often a silent answer shows that it is alive. Clients count on about 5 s. */
   heartbeatMs?: number;
 }
 
 /** The whole HTTP API, to be mounted under any prefix. */
 export function createApi(parts: ApiParts): Router {
-  const { graphs, streams, database, log, config, heartbeatMs = 5000 } = parts;
+  const { graphs, streams, database, log, config, metrics, heartbeatMs = 5000 } = parts;
   const assistants = new AssistantService({ assistants: parts.assistants, graphs });
   const threads = new ThreadService(parts);
   const runs = new RunService({ ...parts, assistants });
@@ -54,11 +57,15 @@ export function createApi(parts: ApiParts): Router {
   };
   const isServed = (group: RouteGroup) => !config.http.disabled.includes(group);
   const routes = Object.entries(groups).flatMap(([group, own]) => (isServed(group as RouteGroup) ? own : []));
-  const meta = isServed('meta') ? metaRoutes(routes, () => database.query('select 1')) : [];
+  const measured = metricsRoutes(metrics);
+  const meta = isServed('meta')
+    ? [...measured, ...metaRoutes([...routes, ...measured], () => database.query('select 1'))]
+    : [];
   return createRouter({
     routes: [...meta, ...routes],
     corsRules: config.http.cors,
     identify: (request) => parts.authenticator.identify(request),
+    observe: (measure) => metrics.answered(measure),
     log,
   });
 }

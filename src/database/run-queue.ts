@@ -14,6 +14,8 @@ export interface ClaimedRun extends Run {
   /** 1 at the first claim. */
   attempt: number;
   cancel_action: CancelAction | null;
+  /** How long ago it might have begun: since it was queued, or since its delay was over. */
+  waited_ms: number;
   /** Who asked for it; null where there is no authentication. Forgotten when the run has ended. */
   auth_user: AuthUser | null;
 }
@@ -152,6 +154,15 @@ export class RunQueue {
     );
   }
 
+  /** How many runs wait, and how many any worker executes. */
+  async countActive(): Promise<{ pending: number; running: number }> {
+    const [counts] = await this.#db.query<{ pending: number; running: number }>(
+      `select (select count(*) from baton.runs where status = 'pending') pending,
+              (select count(*) from baton.runs where status = 'running') running`,
+    );
+    return counts ?? { pending: 0, running: 0 };
+  }
+
   /** Threads that were made for one stateless run which ended longer ago than this. */
   async sweepable(olderThanMs: number): Promise<string[]> {
     const rows = await this.#db.query<{ thread_id: string }>(
@@ -181,4 +192,4 @@ const CLAIM = `
     fencing_token = nextval('baton.fencing_token'), attempt = attempt + 1, started_at = coalesce(started_at, now()), updated_at = now()
   from chosen where r.run_id = chosen.run_id
   returning r.run_id, thread_id, assistant_id, graph_id, created_at, updated_at, status, metadata, kwargs, multitask_strategy,
-    fencing_token, attempt, cancel_action, auth_user`;
+    extract(epoch from now() - available_at)::float8 * 1000 waited_ms, fencing_token, attempt, cancel_action, auth_user`;

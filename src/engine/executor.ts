@@ -14,9 +14,11 @@ import type { DurableSaver, LatestCheckpoint } from '../state/durable-saver.ts';
 import type { Attempt, StopReason } from './attempt.ts';
 import { restsAtBreakpoint } from './breakpoints.ts';
 import type { EventLog, RunLog } from './event-log.ts';
+import { timeNodes } from './node-times.ts';
 import { streamGraph } from './graph-stream.ts';
 import type { GraphRegistry } from './graphs/registry.ts';
 import { runInput } from './run-input.ts';
+import type { RunObserver } from './run-observer.ts';
 import type { RunStreams } from './streams.ts';
 import type { ThreadStates } from './thread-state.ts';
 
@@ -28,6 +30,7 @@ export interface ExecutorParts {
   states: ThreadStates;
   events: EventLog;
   streams: RunStreams;
+  observer: RunObserver;
   /** Attempts in a row that may begin without the state having moved. */
   maxAttempts: number;
   log: Logger;
@@ -94,7 +97,7 @@ export class Executor {
 
   /** `resumes`: an earlier attempt has applied the input; this one goes on from the last checkpoint. */
   async #runGraph(attempt: Attempt, runLog: RunLog, resumes: boolean): Promise<Ending> {
-    const { graphs, saver } = this.#parts;
+    const { graphs, saver, observer } = this.#parts;
     const { run } = attempt;
     const { kwargs } = run;
     try {
@@ -103,6 +106,7 @@ export class Executor {
         config: { configurable: configurableOf(run) },
         context: kwargs.context,
       });
+      timeNodes(graph, (node, end, ms) => observer.nodeEnded(run.graph_id, node, end, ms));
       if (resumes && (await restsAtBreakpoint(graph, run.thread_id, kwargs))) {
         for (const mode of ['updates', 'values'] as const) {
           if (kwargs.stream_mode.includes(mode)) runLog.write(mode, { __interrupt__: [] });
@@ -141,7 +145,7 @@ export class Executor {
   }
 
   async #endStopped(attempt: Attempt, runLog: RunLog, reason: StopReason): Promise<void> {
-    const { queue, saver } = this.#parts;
+    const { queue, saver, observer } = this.#parts;
     const { run } = attempt;
     switch (reason) {
       case 'pause':
@@ -155,7 +159,8 @@ export class Executor {
         // A crash between the two repeats both: the row still says rollback.
         await saver.deleteRun(run.thread_id, run.run_id);
         const outcome = await this.#outcome(run);
-        return queue.remove(run, outcome);
+        await queue.remove(run, outcome);
+        return observer.ended(run.graph_id, 'rolled_back');
       }
       case 'shutdown':
         await runLog.flush();
@@ -171,13 +176,14 @@ export class Executor {
     status: Extract<RunStatus, 'success' | 'error' | 'interrupted'>,
     outcome: ThreadOutcome,
   ): Promise<void> {
-    const { queue, streams } = this.#parts;
+    const { queue, streams, observer } = this.#parts;
     const { run } = attempt;
     await runLog.flush();
     const endSeq = runLog.nextSeq;
     const error = status === 'error' ? (outcome.error as RunError | null) : null;
     await queue.finish(run, { status, error, endSeq, outcome });
-    streams.publish(run.run_id, [{ seq: endSeq, event: END_EVENT, data: JSON.stringify({ status }) }]);
+    streams.publish(run.run_id, [{ seq: endSeq, event: END_EVENT, data: JSON.stringify({ status })  }]);
+    observer.ended(run.graph_id, status);
   }
 
   /** When the graph itself cannot be had, the thread goes on showing what it showed. */

@@ -4,6 +4,7 @@ import type { Listener } from '../database/listener.ts';
 import type { RunQueue } from '../database/run-queue.ts';
 import { Attempt } from './attempt.ts';
 import type { Executor } from './executor.ts';
+import type { RunObserver } from './run-observer.ts';
 
 export interface WorkerOptions {
   queue: RunQueue;
@@ -18,6 +19,7 @@ export interface WorkerOptions {
   leaseMs: number;
   /** The net under the notifications. */
   pollMs: number;
+  observer: RunObserver;
   log: Logger;
 }
 
@@ -80,15 +82,21 @@ export class Worker {
       for (const token of asked) {
         const run = held.get(token);
         const attempt = this.#attempts.get(token)?.attempt;
-        if (!run) attempt?.stop('lease_lost');
+        if (!run) this.#lose(attempt);
         else if (run.cancel_action) attempt?.stop(run.cancel_action);
       }
     } catch (error) {
       log.warn({ err: error }, 'a heartbeat failed');
       // By now another worker may have the runs; the fence would refuse whatever they still write.
       if (performance.now() - this.#lastHeartbeatMs > leaseMs)
-        for (const { attempt } of this.#attempts.values()) attempt.stop('lease_lost');
+        for (const { attempt } of this.#attempts.values()) this.#lose(attempt);
     }
+  }
+
+  #lose(attempt: Attempt | undefined): void {
+    if (!attempt || attempt.reason === 'lease_lost') return;
+    attempt.stop('lease_lost');
+    this.#options.observer.leaseLost();
   }
 
   /**
@@ -124,7 +132,8 @@ export class Worker {
   }
 
   #begin(attempt: Attempt): void {
-    const token = attempt.run.fencing_token;
+    const { fencing_token: token, attempt: count, waited_ms } = attempt.run;
+    if (count === 1) this.#options.observer.firstClaimed(waited_ms);
     const ended = this.#options.executor.execute(attempt).finally(() => {
       this.#attempts.delete(token);
       this.wake();

@@ -5,6 +5,7 @@ import { nobody } from '../auth/request-caller.ts';
 import type { Caller } from '../core/caller.ts';
 import { cors, type CorsRules } from './cors.ts';
 import { errorHandler } from './error-handler.ts';
+import { measureRequests, type RequestMeasure } from './measure-requests.ts';
 import { parse } from './parse.ts';
 import { logRequests } from './request-log.ts';
 import type { Route } from './route.ts';
@@ -17,17 +18,20 @@ export interface RouterOptions {
   corsRules: CorsRules;
   /** Finds out who makes a request; throws when that cannot be known. */
   identify: (request: IncomingMessage) => Promise<Caller>;
+  /** Is told of every request that one of the routes has answered. */
+  observe?: (measure: RequestMeasure) => void;
   log: Logger;
 }
 
 /** Serves routes under whatever prefix it is mounted. A path that is none of them is the surrounding app's. */
-export function createRouter({ routes, corsRules, identify, log }: RouterOptions): Router {
+export function createRouter({ routes, corsRules, identify, observe, log }: RouterOptions): Router {
   const router = Router();
   const unknownFields = new UnknownFields(log);
   router.use(cors(corsRules), logRequests(log));
   // Some clients send JSON as text/plain, to be spared a preflight request.
   const readBody = express.json({ limit: MAX_BODY_BYTES, strict: false, type: () => true });
   for (const route of routes) {
+    if (observe) router[route.method](route.path, measureRequests(route.path, observe));
     router[route.method](route.path, identified(route, identify), readBody, serve(route, unknownFields));
   }
   router.use(errorHandler(log));

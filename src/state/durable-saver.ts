@@ -45,12 +45,17 @@ export class DurableSaver extends BaseCheckpointSaver {
   readonly #reader: CheckpointReader;
   readonly #writer: CheckpointWriter;
   readonly #heads = new Heads();
-
+  #written = 0;
   constructor({ driver, codec = plainCodec }: DurableSaverOptions) {
     super();
     this.#driver = driver;
     this.#reader = new CheckpointReader(driver, codec);
     this.#writer = new CheckpointWriter({ driver, codec, heads: this.#heads, reader: this.#reader });
+  }
+
+  /** How many checkpoints it has stored. */
+  get checkpointsWritten(): number {
+    return this.#written;
   }
 
   override getNextVersion(current: number | undefined): number {
@@ -72,13 +77,15 @@ export class DurableSaver extends BaseCheckpointSaver {
     yield* this.#reader.list(config, options);
   }
 
-  override put(
+  override async put(
     config: RunnableConfig,
     checkpoint: Checkpoint,
     metadata: CheckpointMetadata,
     newVersions: ChannelVersions,
   ): Promise<RunnableConfig> {
-    return this.#writer.put(config, checkpoint, metadata, newVersions);
+    const stored = await this.#writer.put(config, checkpoint, metadata, newVersions);
+    this.#written += 1;
+    return stored;
   }
 
   override putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath = ''): Promise<void> {

@@ -1,0 +1,156 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Pool } from 'pg';
+import type { Json, JsonObject } from '../../core/json.ts';
+import type { NodeEnd, RunObserver } from '../../engine/run-observer.ts';
+import type { RequestMeasure } from '../../http/measure-requests.ts';
+
+export interface MetricsSources {
+  /** Runs of the whole deployment, not only of this process. */
+  activeRuns: () => Promise<{ pending: number; running: number }>;
+  workers: () => { max: number; active: number };
+  checkpointsWritten: () => number;
+  pool: Pick<Pool, 'options' | 'totalCount' | 'idleCount' | 'waitingCount'>;
+}
+
+interface Snapshot {
+  queue: { n_pending: number; n_running: number };
+  workers: { max: number; active: number; available: number };
+}
+
+const REQUEST_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+const WAIT_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800];
+const NODE_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+
+/**
+ * What this process has done, for Prometheus. Names that begin with `lg_api_` are the LangGraph platform's, so that its
+ * dashboards and alerts go on working; the others are Baton's own.
+ */
+export class Metrics implements RunObserver {
+  readonly #registry = new Registry();
+  readonly #requests: Counter<'method' | 'path' | 'status'>;
+  readonly #latency: Histogram<'method' | 'path' | 'status'>;
+  readonly #wait: Histogram;
+  readonly #ended: Counter<'graph' | 'status'>;
+  readonly #leasesLost: Counter;
+  readonly #nodes: Histogram<'graph' | 'node' | 'status'>;
+  readonly #checkpoints: Counter;
+  readonly #gauges: Record<keyof typeof GAUGES, Gauge>;
+  readonly #sources: MetricsSources;
+
+  constructor(sources: MetricsSources) {
+    this.#sources = sources;
+    const registers = [this.#registry];
+    const labelNames = ['method', 'path', 'status'] as const;
+    this.#requests = new Counter({ name: 'lg_api_http_requests_total', help: 'HTTP requests', labelNames, registers });
+    this.#latency = new Histogram({
+      name: 'lg_api_http_requests_latency_seconds',
+      help: 'From a request to the end of its answer; a stream ends with its run',
+      labelNames,
+      buckets: REQUEST_SECONDS,
+      registers,
+    });
+    this.#wait = new Histogram({
+      name: 'lg_api_run_queue_wait_time_1st_attempt_seconds',
+      help: 'How long runs waited for a worker of this process',
+      buckets: WAIT_SECONDS,
+      registers,
+    });
+    this.#ended = new Counter({
+      name: 'baton_runs_ended_total',
+      help: 'Runs that ended here',
+      labelNames: ['graph', 'status'],
+      registers,
+    });
+    this.#leasesLost = new Counter({
+      name: 'baton_leases_lost_total',
+      help: 'Runs that this process had to give up since its lease on them ran out',
+      registers,
+    });
+    this.#nodes = new Histogram({
+      name: 'baton_node_duration_seconds',
+      help: 'Executions of nodes; a node that asks somebody is interrupted and executed again',
+      labelNames: ['graph', 'node', 'status'],
+      buckets: NODE_SECONDS,
+      registers,
+    });
+    this.#checkpoints = new Counter({
+      name: 'baton_checkpoints_written_total',
+      help: 'Checkpoints that this process has stored',
+      registers,
+    });
+    this.#gauges = gaugesOf(this.#registry);
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** In the text format of Prometheus. */
+  async text(): Promise<string> {
+    await this.#refresh();
+    return this.#registry.metrics();
+  }
+
+  async json(): Promise<JsonObject> {
+    const snapshot = await this.#refresh();
+    return { ...snapshot, metrics: (await this.#registry.getMetricsAsJSON()) as unknown as Json };
+  }
+
+  answered({ method, path, status, ms }: RequestMeasure): void {
+    const labels = { method, path, status };
+    this.#requests.inc(labels);
+    this.#latency.observe(labels, ms / 1000);
+  }
+
+  firstClaimed(waitedMs: number): void {
+    this.#wait.observe(waitedMs / 1000);
+  }
+
+  ended(graph: string, status: string): void {
+    this.#ended.inc({ graph, status });
+  }
+
+  leaseLost(): void {
+    this.#leasesLost.inc();
+  }
+
+  nodeEnded(graph: string, node: string, status: NodeEnd, ms: number): void {
+    this.#nodes.observe({ graph, node, status }, ms / 1000);
+  }
+
+  /** What others count anyway is asked for when somebody wants to know. */
+  async #refresh(): Promise<Snapshot> {
+    const { activeRuns, workers, checkpointsWritten, pool } = this.#sources;
+    const { pending, running } = await activeRuns();
+    const { max, active } = workers();
+    this.#gauges.lg_api_num_pending_runs.set(pending);
+    this.#gauges.lg_api_num_running_runs.set(running);
+    this.#gauges.lg_api_workers_max.set(max);
+    this.#gauges.lg_api_workers_active.set(active);
+    this.#gauges.lg_api_workers_available.set(max - active);
+    this.#gauges.lg_api_pg_pool_max.set(pool.options.max);
+    this.#gauges.lg_api_pg_pool_size.set(pool.totalCount);
+    this.#gauges.lg_api_pg_pool_available.set(pool.idleCount);
+    this.#gauges.lg_api_pg_pool_requests_waiting.set(pool.waitingCount);
+    this.#checkpoints.reset();
+    this.#checkpoints.inc(checkpointsWritten());
+    return { queue: { n_pending: pending, n_running: running }, workers: { max, active, available: max - active } };
+  }
+}
+
+const GAUGES = {
+  lg_api_num_pending_runs: 'Runs that wait for a worker, for their turn or for their time',
+  lg_api_num_running_runs: 'Runs in the hands of any worker',
+  lg_api_workers_max: 'Runs that this process executes at once',
+  lg_api_workers_active: 'Runs that this process executes',
+  lg_api_workers_available: 'Runs that this process could take',
+  lg_api_pg_pool_max: 'Connections that the pool may open',
+  lg_api_pg_pool_size: 'Connections that are open',
+  lg_api_pg_pool_available: 'Open connections that rest',
+  lg_api_pg_pool_requests_waiting: 'Queries that wait for a connection',
+};
+
+function gaugesOf(registry: Registry): Record<keyof typeof GAUGES, Gauge> {
+  const made = Object.entries(GAUGES).map(([name, help]) => [name, new Gauge({ name, help, registers: [registry] })]);
+  return Object.fromEntries(made) as Record<keyof typeof GAUGES, Gauge>;
+}
