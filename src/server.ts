@@ -1,7 +1,8 @@
-import { createServer as createHttpServer, type Server } from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import type { Express, Router } from 'express';
 import type { Logger } from 'pino';
 import { Authenticator } from './auth/authenticator.ts';
@@ -17,16 +18,19 @@ import { migrate } from './database/migrate.ts';
 import { RunEvents } from './database/run-events.ts';
 import { RunQueue } from './database/run-queue.ts';
 import { Runs } from './database/runs.ts';
+import { ThreadTurns } from './database/thread-turns.ts';
 import { Threads } from './database/threads.ts';
 import { EventLog } from './engine/event-log.ts';
 import { Executor } from './engine/executor.ts';
 import { GraphRegistry } from './engine/graphs/registry.ts';
 import type { RunObserver } from './engine/run-observer.ts';
 import { RunStreams } from './engine/streams.ts';
+import { ThreadStreams } from './engine/thread-streams.ts';
 import { ThreadStates } from './engine/thread-state.ts';
 import { ThreadSweeper } from './engine/thread-sweeper.ts';
 import { Worker } from './engine/worker.ts';
 import { createApp } from './http/app.ts';
+import { refuse, type Sockets } from './http/sockets.ts';
 import type { DurableSaver } from './state/durable-saver.ts';
 import { openState } from './state/open-state.ts';
 
@@ -49,6 +53,7 @@ export class BatonServer {
   readonly worker: Worker;
   readonly #parts: ServerParts;
   readonly #role: { api: boolean; worker: boolean };
+  readonly #sockets: Sockets;
   #http: Server | null = null;
 
   private constructor(config: BatonConfig, options: ServerOptions, parts: ServerParts) {
@@ -61,7 +66,9 @@ export class BatonServer {
       checkpointsWritten: () => parts.saver.checkpointsWritten,
       pool: parts.database.pool,
     });
-    this.router = createApi({ ...parts, metrics });
+    const { router, sockets } = createApi({ ...parts, metrics });
+    this.router = router;
+    this.#sockets = sockets;
     this.worker = createWorker(config, parts, metrics);
   }
 
@@ -106,16 +113,28 @@ export class BatonServer {
   async start({ listen = true }: { listen?: boolean } = {}): Promise<void> {
     const { streams, database, sweeper, graphs, log } = this.#parts;
     await streams.start(database.listener);
-    if (this.#role.api && listen)
-      this.#http = await listenOn(
-        createApp(this.router, { prefix: this.config.http.mountPrefix, log }),
-        this.config.http,
-      );
+    if (this.#role.api && listen) {
+      const prefix = this.config.http.mountPrefix;
+      this.#http = await listenOn(createApp(this.router, { prefix, log }), this.config.http, (...upgrade) => {
+        if (!this.upgrade(...upgrade, { prefix })) refuse(upgrade[1], 404, 'There is no WebSocket here');
+      });
+    }
     // Listening first: what needs a graph waits for it, everything else is answered meanwhile.
     for (const failure of await graphs.loadAll()) log.error(failure.message);
     if (!this.#role.worker) return;
     await this.worker.start();
     sweeper.start();
+  }
+
+  /**
+   * For the server of an app in which the router is mounted, so that clients can use WebSockets, too:
+   *
+   *     server.on('upgrade', (request, socket, head) => baton.upgrade(request, socket, head, { prefix: '/agents' }));
+   *
+   * False when the request is not for a WebSocket of Baton's; then nothing was done with it.
+   */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, { prefix = '' } = {}): boolean {
+    return this.#sockets.upgrade(request, socket, head, prefix);
   }
 
   /** Hands runs back, ends connections, and stops what this process started, the database last. */
@@ -124,6 +143,7 @@ export class BatonServer {
     sweeper.stop();
     await this.worker.stop(this.config.worker.graceMs);
     streams.stop();
+    this.#sockets.close();
     await closeHttp(this.#http);
     await saver.close();
     await database.close();
@@ -143,6 +163,7 @@ export interface ServerParts {
   queue: RunQueue;
   runEvents: RunEvents;
   streams: RunStreams;
+  threadStreams: ThreadStreams;
   graphs: GraphRegistry;
   saver: DurableSaver;
   states: ThreadStates;
@@ -175,6 +196,7 @@ async function openParts(
   const queue = new RunQueue(database);
   const assistants = new Assistants(database);
   await ensureSystemAssistants(assistants, graphs.ids());
+  const streams = new RunStreams({ events: runEvents, log });
   return {
     config,
     log,
@@ -186,7 +208,8 @@ async function openParts(
     runs: new Runs(database),
     queue,
     runEvents,
-    streams: new RunStreams({ events: runEvents, log }),
+    streams,
+    threadStreams: new ThreadStreams({ turns: new ThreadTurns(database), events: runEvents, streams }),
     graphs,
     saver,
     states: new ThreadStates({ graphs, saver, threads }),
@@ -217,8 +240,12 @@ function createWorker(config: BatonConfig, parts: ServerParts, observer: RunObse
   });
 }
 
-async function listenOn(app: Express, { host, port }: BatonConfig['http']): Promise<Server> {
-  const server = createHttpServer({ keepAliveTimeout: 90_000 }, app);
+async function listenOn(
+  app: Express,
+  { host, port }: BatonConfig['http'],
+  onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void,
+): Promise<Server> {
+  const server = createHttpServer({ keepAliveTimeout: 90_000 }, app).on('upgrade', onUpgrade);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, resolve);

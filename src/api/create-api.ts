@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { Router } from 'express';
 import type { Logger } from 'pino';
 import type { Authenticator } from '../auth/authenticator.ts';
@@ -7,29 +8,38 @@ import type { Database } from '../database/database.ts';
 import type { Runs } from '../database/runs.ts';
 import type { Threads } from '../database/threads.ts';
 import type { GraphRegistry } from '../engine/graphs/registry.ts';
+import { ThreadEvents } from '../engine/protocol/thread-events.ts';
 import type { RunStreams } from '../engine/streams.ts';
+import type { ThreadStreams } from '../engine/thread-streams.ts';
 import type { ThreadStates } from '../engine/thread-state.ts';
 import type { RouteGroup } from '../config/http-settings.ts';
 import type { Route } from '../http/route.ts';
 import { createRouter } from '../http/router.ts';
+import { Sockets } from '../http/sockets.ts';
 import type { DurableSaver } from '../state/durable-saver.ts';
 import { assistantRoutes } from './assistants/routes.ts';
 import { AssistantService } from './assistants/service.ts';
 import { metricsRoutes } from './meta/metrics-routes.ts';
 import type { Metrics } from './meta/metrics.ts';
 import { metaRoutes } from './meta/routes.ts';
+import { Commands } from './protocol/commands.ts';
+import { protocolRoutes, protocolSocket } from './protocol/routes.ts';
+import { ProtocolService } from './protocol/service.ts';
 import { RunAnswers } from './runs/answers.ts';
 import { runRoutes } from './runs/routes.ts';
 import { RunService } from './runs/service.ts';
 import { statelessRunRoutes } from './runs/stateless-routes.ts';
 import { threadRoutes } from './threads/routes.ts';
 import { ThreadService } from './threads/service.ts';
+import { threadStreamRoute } from './threads/stream-route.ts';
+import { ThreadStreamService } from './threads/stream-service.ts';
 
 export interface ApiParts {
   assistants: Assistants;
   threads: Threads;
   runs: Runs;
   streams: RunStreams;
+  threadStreams: ThreadStreams;
   graphs: GraphRegistry;
   states: ThreadStates;
   saver: Pick<DurableSaver, 'getTuple' | 'deleteThread'>;
@@ -42,16 +52,22 @@ export interface ApiParts {
   heartbeatMs?: number;
 }
 
-/** The whole HTTP API, to be mounted under any prefix. */
-export function createApi(parts: ApiParts): Router {
+/** The whole HTTP API, to be mounted under any prefix, and the WebSockets that go with it. */
+export function createApi(parts: ApiParts): { router: Router; sockets: Sockets } {
   const { graphs, streams, database, log, config, metrics, heartbeatMs = 5000 } = parts;
   const assistants = new AssistantService({ assistants: parts.assistants, graphs });
   const threads = new ThreadService(parts);
   const runs = new RunService({ ...parts, assistants });
   const answers = new RunAnswers(runs, { heartbeatMs, isStopping: () => streams.stopped, log });
+  const protocol = new ProtocolService({ ...parts, runs, events: new ThreadEvents(parts.threadStreams) });
+  const commands = new Commands(protocol, log);
   const groups: Record<Exclude<RouteGroup, 'meta'>, Route[]> = {
     assistants: assistantRoutes(assistants, threads),
-    threads: threadRoutes(threads, { heartbeatMs }),
+    threads: [
+      ...threadRoutes(threads, { heartbeatMs }),
+      threadStreamRoute(new ThreadStreamService(parts), { heartbeatMs }),
+      ...protocolRoutes(protocol, commands, { heartbeatMs }),
+    ],
     runs: [...runRoutes(runs, answers), ...statelessRunRoutes(runs, answers)],
     store: [],
   };
@@ -61,11 +77,20 @@ export function createApi(parts: ApiParts): Router {
   const meta = isServed('meta')
     ? [...measured, ...metaRoutes([...routes, ...measured], () => database.query('select 1'))]
     : [];
-  return createRouter({
+  const identify = (request: IncomingMessage) => parts.authenticator.identify(request);
+  const sockets = new Sockets({
+    routes: isServed('threads') ? [protocolSocket(protocol, commands, log)] : [],
+    corsRules: config.http.cors,
+    identify,
+    heartbeatMs,
+    log,
+  });
+  const router = createRouter({
     routes: [...meta, ...routes],
     corsRules: config.http.cors,
-    identify: (request) => parts.authenticator.identify(request),
+    identify,
     observe: (measure) => metrics.answered(measure),
     log,
   });
+  return { router, sockets };
 }

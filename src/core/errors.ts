@@ -31,8 +31,11 @@ export class ServiceError extends Error {
 /** The named thing does not exist, or the caller may not know that it does. */
 export class NotFoundError extends ServiceError {
   override readonly name = 'NotFoundError';
+  /** What it is that was not found: `Thread`, `Run`, … */
+  readonly kind: string;
   constructor(kind: string, id: string) {
     super('not_found', `${kind} ${id} not found`);
+    this.kind = kind;
   }
 }
 

@@ -13,6 +13,8 @@ export interface RunEvent {
   event: string;
   /** JSON text, exactly as it goes to the client. */
   data: string;
+  /** When it was written, in milliseconds since the epoch: by the worker's clock, as the times of checkpoints are. */
+  at: number;
 }
 
 /** The last row of every log, written in the transaction that ends the run. Its data is `{"status": RunStatus}`. */

@@ -56,6 +56,8 @@ export interface RunKwargs {
   interrupt_before?: '*' | string[];
   interrupt_after?: '*' | string[];
   durability: Durability;
+  /** The run was asked for in the protocol of threads: its log has what that protocol shows, and no stream modes of choice. */
+  protocol?: 'v2';
   /** The thread was made for this run only and goes with it, unless the caller asked to keep it. */
   temporary_thread: boolean;
 }

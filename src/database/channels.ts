@@ -4,6 +4,9 @@ export const CHANNELS = {
   runs: 'baton_runs',
   /** A running run is to be stopped. Payload: run id. */
   cancel: 'baton_cancel',
-  /** A run's log grew, ended, or went with its run. Payload: run id. */
+  /** A run's log grew, ended, or went with its run. Payload: thread id, a space, run id; the thread's alone when all went with it. */
   events: 'baton_events',
 } as const;
+
+/** SQL that tells the readers of a row's `run_id` and `thread_id`. */
+export const NOTIFY_EVENTS = `pg_notify('${CHANNELS.events}', concat_ws(' ', thread_id, run_id))`;

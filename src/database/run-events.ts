@@ -1,6 +1,8 @@
 import type { RunEvent } from '../core/run-event.ts';
-import { CHANNELS } from './channels.ts';
+import { NOTIFY_EVENTS } from './channels.ts';
 import type { Database } from './database.ts';
+
+const COLUMNS = 'seq, event, data, (extract(epoch from created_at) * 1000)::bigint as at';
 
 /** One event with the attempt that it comes from. */
 export interface AttributedEvent extends RunEvent {
@@ -23,21 +25,23 @@ export class RunEvents {
     // FOR SHARE: a claim (an UPDATE of the run) waits for appends in flight, so a zombie never logs after the new attempt began.
     const rows = await this.#db.prepared<{ run_id: string }>(
       `with attempt as (
-         select run_id from baton.runs
+         select run_id, thread_id from baton.runs
          where (run_id, fencing_token) in (select * from unnest($1::uuid[], $2::bigint[])) and status = 'running' for share
        ), added as (
-         insert into baton.run_events (run_id, seq, event, data)
-         select e.run_id, e.seq, e.event, e.data
-         from unnest($1::uuid[], $3::int[], $4::text[], $5::text[]) e(run_id, seq, event, data) join attempt using (run_id)
+         insert into baton.run_events (run_id, seq, event, data, created_at)
+         select e.run_id, e.seq, e.event, e.data, to_timestamp(e.at / 1000.0)
+         from unnest($1::uuid[], $3::int[], $4::text[], $5::text[], $6::bigint[]) e(run_id, seq, event, data, at)
+         join attempt using (run_id)
          on conflict do nothing
        )
-       select run_id, pg_notify('${CHANNELS.events}', run_id::text) from attempt`,
+       select run_id, ${NOTIFY_EVENTS} from attempt`,
       [
         events.map((event) => event.run_id),
         events.map((event) => event.fencing_token),
         events.map((event) => event.seq),
         events.map((event) => event.event),
         events.map((event) => event.data),
+        events.map((event) => event.at),
       ],
     );
     return new Set(rows.map((row) => row.run_id));
@@ -46,7 +50,7 @@ export class RunEvents {
   /** The events after `seq`, in order. An empty answer for a run that exists means: none yet. */
   async after(runId: string, seq: number, limit: number): Promise<RunEvent[]> {
     return this.#db.prepared(
-      'select seq, event, data from baton.run_events where run_id = $1 and seq > $2 order by seq limit $3',
+      `select ${COLUMNS} from baton.run_events where run_id = $1 and seq > $2 order by seq limit $3`,
       [runId, seq, limit],
     );
   }
@@ -54,7 +58,7 @@ export class RunEvents {
   /** The latest event of that name, for whoever came after it was sent. */
   async last(runId: string, event: string): Promise<RunEvent | null> {
     const [row] = await this.#db.query<RunEvent>(
-      'select seq, event, data from baton.run_events where run_id = $1 and event = $2 order by seq desc limit 1',
+      `select ${COLUMNS} from baton.run_events where run_id = $1 and event = $2 order by seq desc limit 1`,
       [runId, event],
     );
     return row ?? null;

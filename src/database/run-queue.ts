@@ -3,7 +3,7 @@ import { FencedError } from '../core/errors.ts';
 import { END_EVENT } from '../core/run-event.ts';
 import type { CancelAction, Run, RunError, RunStatus } from '../core/run.ts';
 import type { ThreadOutcome } from '../core/thread.ts';
-import { CHANNELS } from './channels.ts';
+import { CHANNELS, NOTIFY_EVENTS } from './channels.ts';
 import { breaksUnique, type Database } from './database.ts';
 import { lockThread, outcomeValues, SETTLE } from './threads.ts';
 
@@ -29,8 +29,9 @@ export type AttemptRef = Pick<ClaimedRun, 'run_id' | 'thread_id' | 'fencing_toke
 export interface RunEnd {
   status: Extract<RunStatus, 'success' | 'error' | 'timeout' | 'interrupted'>;
   error: RunError | null;
-  /** The number of the log's last row. */
+  /** The number of the log's last row, and when it was written (milliseconds since the epoch). */
   endSeq: number;
+  endAt: number;
   outcome: ThreadOutcome;
 }
 
@@ -42,7 +43,8 @@ export class RunQueue {
   }
 
   /**
-   * Takes up to `limit` runs: those whose lease ran out, then the oldest waiting one of each idle thread.
+   * Takes up to `limit` runs: those whose lease ran out, then the oldest waiting one of each idle thread. A run that has
+   * begun comes before all others of its thread, also while it rests: they would begin in the middle of it.
    * Each gets a fencing token newer than any before.
    */
   async claim({
@@ -103,11 +105,12 @@ export class RunQueue {
         `with ended as (
            update baton.runs set status = $3, error = $4, ended_at = now(), updated_at = now(), lease_until = null, worker_id = null,
              auth_user = null
-           where run_id = $1 and fencing_token = $2 and status = 'running' returning run_id
+           where run_id = $1 and fencing_token = $2 and status = 'running' returning run_id, thread_id
          ), log as (
-           insert into baton.run_events (run_id, seq, event, data) select run_id, $5, '${END_EVENT}', $6 from ended
+           insert into baton.run_events (run_id, seq, event, data, created_at)
+           select run_id, $5, '${END_EVENT}', $6, to_timestamp($7::bigint / 1000.0) from ended
          )
-         select pg_notify('${CHANNELS.events}', run_id::text), pg_notify('${CHANNELS.runs}', '') from ended`,
+         select ${NOTIFY_EVENTS}, pg_notify('${CHANNELS.runs}', '') from ended`,
         [
           attempt.run_id,
           attempt.fencing_token,
@@ -115,6 +118,7 @@ export class RunQueue {
           end.error && JSON.stringify(end.error),
           end.endSeq,
           JSON.stringify({ status: end.status }),
+          end.endAt,
         ],
       );
       if (ended.length === 0) throw new FencedError(attempt.thread_id);
@@ -128,9 +132,9 @@ export class RunQueue {
       await lockThread(tx, attempt.thread_id);
       const removed = await tx.query(
         `with gone as (
-           delete from baton.runs where run_id = $1 and fencing_token = $2 and status = 'running' returning run_id
+           delete from baton.runs where run_id = $1 and fencing_token = $2 and status = 'running' returning run_id, thread_id
          )
-         select pg_notify('${CHANNELS.events}', run_id::text), pg_notify('${CHANNELS.runs}', '') from gone`,
+         select ${NOTIFY_EVENTS}, pg_notify('${CHANNELS.runs}', '') from gone`,
         [attempt.run_id, attempt.fencing_token],
       );
       if (removed.length === 0) throw new FencedError(attempt.thread_id);
@@ -183,13 +187,15 @@ const CLAIM = `
     where status = 'pending' and available_at <= now() and graph_id = any($2)
       and not exists (select 1 from baton.runs o where o.thread_id = r.thread_id and o.status = 'running')
       and not exists (select 1 from baton.runs o where o.thread_id = r.thread_id and o.status = 'pending'
-                      and o.available_at <= now() and o.position < r.position)
+                      and (o.attempt > 0, -o.position) > (r.attempt > 0, -r.position)
+                      and (o.attempt > 0 or o.available_at <= now()))
     order by available_at, position limit $3 for update skip locked
   ), chosen as (
     select run_id from expired union all select run_id from waiting limit $3
   )
   update baton.runs r set status = 'running', worker_id = $1, lease_until = now() + $4 * interval '1 millisecond',
-    fencing_token = nextval('baton.fencing_token'), attempt = attempt + 1, started_at = coalesce(started_at, now()), updated_at = now()
+    fencing_token = nextval('baton.fencing_token'), turn = coalesce(r.turn, nextval('baton.turn')), attempt = attempt + 1,
+    started_at = coalesce(started_at, now()), updated_at = now()
   from chosen where r.run_id = chosen.run_id
   returning r.run_id, thread_id, assistant_id, graph_id, created_at, updated_at, status, metadata, kwargs, multitask_strategy,
     extract(epoch from now() - available_at)::float8 * 1000 waited_ms, fencing_token, attempt, cancel_action, auth_user`;

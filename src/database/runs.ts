@@ -6,7 +6,7 @@ import type { JsonObject } from '../core/json.ts';
 import { planMultitask } from '../core/multitask.ts';
 import { END_EVENT } from '../core/run-event.ts';
 import type { CancelAction, Run, RunStatus } from '../core/run.ts';
-import { CHANNELS } from './channels.ts';
+import { CHANNELS, NOTIFY_EVENTS } from './channels.ts';
 import type { Database, Queryable } from './database.ts';
 import { lockThread } from './threads.ts';
 
@@ -193,12 +193,14 @@ async function makeRoom(tx: Queryable, run: EnqueueRequest['run']): Promise<void
 /** Ends runs that no worker has taken: there is nothing to stop, and nothing of theirs in the state. */
 async function dropPending(tx: Queryable, runIds: string[], action: 'interrupt' | 'rollback'): Promise<void> {
   if (runIds.length === 0) return;
+  await tx.query(`select ${NOTIFY_EVENTS} from baton.runs where run_id = any($1::uuid[])`, [runIds]);
   if (action === 'rollback') {
     await tx.query('delete from baton.runs where run_id = any($1::uuid[])', [runIds]);
   } else {
     await tx.query(
       `with ended as (
-         update baton.runs set status = 'interrupted', ended_at = now(), updated_at = now(), auth_user = null
+         update baton.runs set status = 'interrupted', turn = coalesce(turn, nextval('baton.turn')),
+           ended_at = now(), updated_at = now(), auth_user = null
          where run_id = any($1::uuid[]) returning run_id
        )
        insert into baton.run_events (run_id, seq, event, data)
@@ -207,7 +209,6 @@ async function dropPending(tx: Queryable, runIds: string[], action: 'interrupt' 
       [runIds],
     );
   }
-  await tx.query(`select pg_notify('${CHANNELS.events}', id) from unnest($1::text[]) id`, [runIds]);
 }
 
 /** Tells the worker that holds a run to stop it. The row keeps the order, so a lost NOTIFY or worker loses nothing. */

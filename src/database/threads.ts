@@ -2,7 +2,7 @@ import { Access, type Guarded } from '../core/access.ts';
 import { BusyError, NotFoundError } from '../core/errors.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import type { Thread, ThreadOutcome, ThreadStatus } from '../core/thread.ts';
-import { CHANNELS } from './channels.ts';
+import { CHANNELS, NOTIFY_EVENTS } from './channels.ts';
 import type { Database, Queryable } from './database.ts';
 import { Filter, pageClause, type Page } from './filter.ts';
 
@@ -65,10 +65,10 @@ export class Threads implements Guarded<Threads> {
     const [row] = await this.#db.query<{ deleted: boolean }>(
       `with gone as (delete from baton.threads where thread_id = $1 and metadata @> $2 returning thread_id),
        told as (
-         select pg_notify('${CHANNELS.cancel}', run_id::text), pg_notify('${CHANNELS.events}', run_id::text)
+         select pg_notify('${CHANNELS.cancel}', run_id::text), ${NOTIFY_EVENTS}
          from baton.runs join gone using (thread_id) where status in ('pending', 'running')
-       )
-       select exists (select from gone) deleted, (select count(*) from told) told`,
+       ), left_alone as (select pg_notify('${CHANNELS.events}', thread_id::text) from gone)
+       select exists (select from left_alone) deleted, (select count(*) from told) told`,
       [threadId, this.#access.contains],
     );
     return row?.deleted ?? false;
@@ -90,15 +90,27 @@ export class Threads implements Guarded<Threads> {
 
   /**
    * Shows a state that was changed by hand under this token. A run that was enqueued meanwhile keeps the thread busy; one
-   * that was even claimed shows what it comes to by itself.
+   * that was even claimed shows what it comes to by itself. `checkpoint`: where the change led to, for readers of the thread.
    */
-  async settle(threadId: string, outcome: ThreadOutcome, token: number): Promise<Thread | null> {
+  async settle(
+    threadId: string,
+    outcome: ThreadOutcome,
+    token: number,
+    checkpoint: Json = null,
+  ): Promise<Thread | null> {
     return this.#db.transaction(async (tx) => {
       if (!(await lockThread(tx, threadId, this.#access))) return null;
       const [row] = await tx.query<Thread>(
         `${SETTLE} and not exists (select 1 from baton.runs r where r.thread_id = $1 and r.fencing_token > $6) returning ${COLUMNS}`,
         [threadId, ...outcomeValues(outcome), token],
       );
+      if (row && checkpoint !== null) {
+        await tx.query(
+          `with change as (insert into baton.thread_changes (thread_id, checkpoint) values ($1, $2))
+           select pg_notify('${CHANNELS.events}', $1::uuid::text)`,
+          [threadId, JSON.stringify(checkpoint)],
+        );
+      }
       return row ?? null;
     });
   }

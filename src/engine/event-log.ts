@@ -109,7 +109,7 @@ export class RunLog {
 
   write(event: string, data: unknown): void {
     const { run_id, fencing_token } = this.attempt;
-    const entry: RunEvent = { seq: this.#nextSeq++, event: oneLine(event), data: JSON.stringify(data) };
+    const entry: RunEvent = { seq: this.#nextSeq++, event: oneLine(event), data: JSON.stringify(data), at: Date.now() };
     this.#unlogged += 1;
     this.#enqueue({ ...entry, run_id, fencing_token }, this);
   }

@@ -19,6 +19,7 @@ import { streamGraph } from './graph-stream.ts';
 import type { GraphRegistry } from './graphs/registry.ts';
 import { runInput } from './run-input.ts';
 import type { RunObserver } from './run-observer.ts';
+import { streamProtocolEvents } from './protocol/graph-events.ts';
 import type { RunStreams } from './streams.ts';
 import type { ThreadStates } from './thread-state.ts';
 
@@ -113,13 +114,12 @@ export class Executor {
         }
         return { kind: 'done' };
       }
-      const stream = streamGraph({
-        graph,
-        input: resumes ? null : runInput(kwargs),
-        config: graphConfig(attempt, resumes),
-        modes: kwargs.stream_mode,
-        subgraphs: kwargs.stream_subgraphs,
-      });
+      const input = resumes ? null : runInput(kwargs);
+      const config = graphConfig(attempt, resumes);
+      const stream =
+        kwargs.protocol === 'v2'
+          ? streamProtocolEvents(graph, input, config)
+          : streamGraph({ graph, input, config, modes: kwargs.stream_mode, subgraphs: kwargs.stream_subgraphs });
       for await (const { event, data } of stream) {
         runLog.write(event, data);
         await runLog.room();
@@ -181,8 +181,9 @@ export class Executor {
     await runLog.flush();
     const endSeq = runLog.nextSeq;
     const error = status === 'error' ? (outcome.error as RunError | null) : null;
-    await queue.finish(run, { status, error, endSeq, outcome });
-    streams.publish(run.run_id, [{ seq: endSeq, event: END_EVENT, data: JSON.stringify({ status })  }]);
+    const endAt = Date.now();
+    await queue.finish(run, { status, error, endSeq, endAt, outcome });
+    streams.publish(run.run_id, [{ seq: endSeq, event: END_EVENT, data: JSON.stringify({ status }), at: endAt }]);
     observer.ended(run.graph_id, status);
   }
 

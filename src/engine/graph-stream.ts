@@ -1,12 +1,12 @@
 import type { BaseMessage } from '@langchain/core/messages';
 import type { StreamEvent } from '@langchain/core/tracers/log_stream';
 import type { StreamMode as GraphMode } from '@langchain/langgraph';
-import { USER_KEYS } from '../core/caller.ts';
-import type { Json, JsonObject } from '../core/json.ts';
+import type { JsonObject } from '../core/json.ts';
 import type { EmittedEvent } from '../core/run-event.ts';
 import type { StreamMode } from '../core/run.ts';
 import type { CompiledGraph } from './graphs/registry.ts';
 import { MessageProgress } from './message-progress.ts';
+import { withoutPrivateKeys } from './private-keys.ts';
 import { toWire } from './wire.ts';
 
 export interface GraphStreamRequest {
@@ -79,14 +79,4 @@ class Naming {
       yield { event: mode + place, data: isDebug ? withoutPrivateKeys(toWire(payload)) : toWire(payload) };
     }
   }
-}
-
-/** Debug payloads carry whole configurations. Keys that begin with `__` are between the engine and the saver; a user's are his. */
-function withoutPrivateKeys(value: Json, insideConfigurable = false): Json {
-  if (Array.isArray(value)) return value.map((item) => withoutPrivateKeys(item));
-  if (value === null || typeof value !== 'object') return value;
-  const kept = Object.entries(value).filter(
-    ([key]) => !(insideConfigurable && (key.startsWith('__') || USER_KEYS.test(key))),
-  );
-  return Object.fromEntries(kept.map(([key, item]) => [key, withoutPrivateKeys(item, key === 'configurable')]));
 }

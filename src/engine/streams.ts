@@ -8,7 +8,7 @@ const PAGE = 500;
 /** Beyond this many events handed over and not yet read, a reader goes back to the log instead of holding them in memory. */
 const MAX_HELD = 1000;
 
-/** What waits for one reader: events fresh from the log, and whether the log may hold more. */
+/** Of a run or a thread: what waits for one reader, which is events fresh from a run's log, and whether there may be more to find. */
 class Inbox {
   fresh: RunEvent[] = [];
   /** A reader subscribes first and replays then: it starts by looking. */
@@ -43,6 +43,12 @@ class Inbox {
   }
 }
 
+export interface ThreadWatch {
+  /** Resolves at once the first time, later when something happened on the thread since, or when the signal says so. */
+  changed(): Promise<void>;
+  close(): void;
+}
+
 /**
  * Feeds readers of run logs, on any process, at any time: an event reaches a reader only once the log has it. Events of
  * this process are handed over as they are committed; of others a NOTIFY says only that there is something to look for.
@@ -50,6 +56,7 @@ class Inbox {
 export class RunStreams {
   readonly #events: RunEvents;
   readonly #log: Logger;
+  /** By the id of a run or a thread. */
   readonly #inboxes = new Map<string, Set<Inbox>>();
   #unlisten: (() => void) | null = null;
   #stopped = false;
@@ -60,7 +67,7 @@ export class RunStreams {
   }
 
   async start(listener: Listener): Promise<void> {
-    this.#unlisten = await listener.listen(CHANNELS.events, (runId) => this.#hint(runId));
+    this.#unlisten = await listener.listen(CHANNELS.events, (ids) => this.#hint(ids));
   }
 
   /** Whether the process is about to end: readers that go now were sent away. */
@@ -108,6 +115,23 @@ export class RunStreams {
     }
   }
 
+  /** Tells when there may be news of a thread: a run that began, went on or went away, or a change of its state. */
+  watch(threadId: string, signal: AbortSignal): ThreadWatch {
+    const inbox = this.#subscribe(threadId);
+    const onAbort = () => inbox.wake();
+    signal.addEventListener('abort', onAbort);
+    return {
+      changed: async () => {
+        await inbox.wait(signal);
+        inbox.mustLook = false;
+      },
+      close: () => {
+        signal.removeEventListener('abort', onAbort);
+        this.#unsubscribe(threadId, inbox);
+      },
+    };
+  }
+
   /** The events that follow `last` as far as they are known here; null when the run is gone. */
   async #next(runId: string, inbox: Inbox, last: number): Promise<RunEvent[] | null> {
     const fresh = inbox.fresh.filter((event) => event.seq > last);
@@ -122,25 +146,25 @@ export class RunStreams {
     return page;
   }
 
-  #hint(runId: string | null): void {
-    if (runId === null) {
+  #hint(ids: string | null): void {
+    if (ids === null) {
       this.#log.debug('notifications may have been missed: every reader looks at its log');
       for (const inboxes of this.#inboxes.values()) for (const inbox of inboxes) inbox.look();
     } else {
-      for (const inbox of this.#inboxes.get(runId) ?? []) inbox.look();
+      for (const id of ids.split(' ')) for (const inbox of this.#inboxes.get(id) ?? []) inbox.look();
     }
   }
 
-  #subscribe(runId: string): Inbox {
+  #subscribe(id: string): Inbox {
     const inbox = new Inbox();
-    const inboxes = this.#inboxes.get(runId) ?? new Set();
-    this.#inboxes.set(runId, inboxes.add(inbox));
+    const inboxes = this.#inboxes.get(id) ?? new Set();
+    this.#inboxes.set(id, inboxes.add(inbox));
     return inbox;
   }
 
-  #unsubscribe(runId: string, inbox: Inbox): void {
-    const inboxes = this.#inboxes.get(runId);
+  #unsubscribe(id: string, inbox: Inbox): void {
+    const inboxes = this.#inboxes.get(id);
     inboxes?.delete(inbox);
-    if (inboxes?.size === 0) this.#inboxes.delete(runId);
+    if (inboxes?.size === 0) this.#inboxes.delete(id);
   }
 }

@@ -102,8 +102,10 @@ export class ThreadStates {
     const config = await blameTheUpdate(() =>
       graph.bulkUpdateState(configOf(thread, { checkpoint, token }), supersteps),
     );
-    await this.#threads.settle(thread.thread_id, await outcomeOf(graph, this.#saver, configOf(thread)), token);
-    return toCheckpoint(config);
+    const reached = toCheckpoint(config);
+    const outcome = await outcomeOf(graph, this.#saver, configOf(thread));
+    await this.#threads.settle(thread.thread_id, outcome, token, reached);
+    return reached;
   }
 
   /** A new thread that stands where the source stands, with the source's whole history and metadata of its own. */

@@ -45,7 +45,7 @@ interface Answer {
   headers?: Readonly<Record<string, string>>;
 }
 
-function toAnswer(error: unknown): Answer {
+export function toAnswer(error: unknown): Answer {
   if (error instanceof AuthRefusalError) {
     return { status: error.status, code: error.code, detail: error.message, headers: error.headers };
   }

@@ -16,7 +16,7 @@ export interface Parsed<T> {
  * Checks what came from outside against a schema made of strict objects. Unknown fields are reported, not refused.
  * @throws InvalidInputError that names each wrong field.
  */
-export function parse<T>(schema: z.ZodType<T>, input: unknown, place: 'body' | 'query' | 'path'): Parsed<T> {
+export function parse<T>(schema: z.ZodType<T>, input: unknown, place: 'body' | 'query' | 'path' | 'params'): Parsed<T> {
   if (isTooDeep(input)) throw new InvalidInputError(`The ${place} is nested more than ${MAX_DEPTH} levels deep`);
   const fault = jsonTextFault(input, place);
   if (fault) throw new InvalidInputError(`${fault}: no database can store such a text`);

@@ -94,7 +94,7 @@ async function claimOne(graphId: string, leaseMs = LEASE_MS): Promise<ClaimedRun
 
 const statusOf = async (threadId: string) => (await threads.get(threadId))?.status;
 const finish = (run: ClaimedRun, outcome = DONE) =>
-  queue.finish(run, { status: 'success', error: null, endSeq: 0, outcome });
+  queue.finish(run, { status: 'success', error: null, endSeq: 0, endAt: 0, outcome });
 
 describe('enqueue', () => {
   it('refuses a missing thread unless it may create it', async () => {
@@ -138,7 +138,7 @@ describe('enqueue', () => {
     const waiting = await enqueue({ graphId, threadId: first.thread_id });
     await enqueue({ graphId, threadId: first.thread_id, strategy: 'interrupt' });
     expect((await runs.get(first.thread_id, waiting.run_id))?.status).toBe('interrupted');
-    expect(await events.after(waiting.run_id, -1, 10)).toEqual([
+    expect(await events.after(waiting.run_id, -1, 10)).toMatchObject([
       { seq: 0, event: END_EVENT, data: '{"status":"interrupted"}' },
     ]);
     expect(await queue.heartbeat([running.fencing_token], LEASE_MS)).toMatchObject([{ cancel_action: 'interrupt' }]);
@@ -183,7 +183,7 @@ describe('claim', () => {
     await expect(queue.begin(zombie, 'x')).rejects.toThrow(FencedError);
     await expect(queue.remove(zombie, DONE)).rejects.toThrow(FencedError);
     await queue.release(zombie);
-    const line = { run_id: zombie.run_id, seq: 0, event: 'values', data: '{}' };
+    const line = { run_id: zombie.run_id, seq: 0, event: 'values', data: '{}', at: 0 };
     expect(await events.append([{ ...line, fencing_token: zombie.fencing_token }])).toEqual(new Set());
     expect(await events.append([{ ...line, fencing_token: heir.fencing_token }])).toEqual(new Set([heir.run_id]));
     expect((await runs.get(heir.thread_id, heir.run_id))?.status).toBe('running');
@@ -256,11 +256,12 @@ describe('values that a database might not take', () => {
         run_id: run.run_id,
         fencing_token: claimed.fencing_token,
         seq: 0,
+        at: 0,
         event: 'values',
         data: JSON.stringify(values),
       },
     ]);
-    await queue.finish(claimed, { status: 'success', error: null, endSeq: 1, outcome: { ...DONE, values } });
+    await queue.finish(claimed, { status: 'success', error: null, endSeq: 1, endAt: 0, outcome: { ...DONE, values } });
     expect((await threads.get(run.thread_id))?.values).toEqual(values);
     expect(JSON.parse((await events.last(run.run_id, 'values'))?.data ?? '')).toEqual(values);
     const page = { limit: 10, offset: 0, sort_by: 'created_at', sort_order: 'desc' } as const;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { RunKwargs } from '../../core/run.ts';
 import { DURABILITIES, MULTITASK_STRATEGIES, RUN_STATUSES, STREAM_MODES } from '../../core/run.ts';
 import { flag, json, jsonObject, optional, queryList, queryPage, uuid } from '../../http/fields.ts';
 import { runConfig } from '../assistants/schemas.ts';
@@ -111,5 +112,5 @@ function withSnakeKeys(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [snake(key), item]));
 }
 
-export type RunCreate = z.output<typeof runCreate>;
+export type RunCreate = z.output<typeof runCreate> & Pick<RunKwargs, 'protocol'>;
 export type Resume = z.output<typeof resume>;

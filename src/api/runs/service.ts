@@ -246,6 +246,7 @@ function kwargsOf(
     ...(interrupt_before && interrupt_before.length > 0 && { interrupt_before }),
     ...(interrupt_after && interrupt_after.length > 0 && { interrupt_after }),
     durability: durabilityOf(request),
+    ...(request.protocol && { protocol: request.protocol }),
     temporary_thread: stateless && request.on_completion !== 'keep',
   };
 }

@@ -1,0 +1,112 @@
+import { STATUS_CODES, type IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Logger } from 'pino';
+import { WebSocketServer, type WebSocket } from 'ws';
+import type { Caller } from '../core/caller.ts';
+import { originFilter, type CorsRules } from './cors.ts';
+import { toAnswer } from './error-handler.ts';
+
+const MAX_MESSAGE_BYTES = 20 * 1024 * 1024;
+/** Signs of life in a row that a client may leave without an answer. */
+const MAX_UNANSWERED = 6;
+const SERVICE_RESTART = 1012;
+
+export interface SocketRoute {
+  /** Below the prefix under which the API is mounted. The groups are what `open` gets. */
+  path: RegExp;
+  /** Throws what an HTTP request would be refused with. */
+  open(caller: Caller, groups: Record<string, string>): Promise<(socket: WebSocket) => void>;
+}
+
+export interface SocketsOptions {
+  routes: readonly SocketRoute[];
+  corsRules: CorsRules;
+  identify: (request: IncomingMessage) => Promise<Caller>;
+  heartbeatMs: number;
+  log: Logger;
+}
+
+/** Turns HTTP requests into WebSockets, for whichever server has got them. */
+export class Sockets {
+  readonly #options: SocketsOptions;
+  readonly #isAllowed: (origin: string) => boolean;
+  readonly #server = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES, clientTracking: true });
+  readonly #unanswered = new WeakMap<WebSocket, number>();
+  readonly #heartbeat: NodeJS.Timeout;
+
+  constructor(options: SocketsOptions) {
+    this.#options = options;
+    this.#isAllowed = originFilter(options.corsRules);
+    this.#heartbeat = setInterval(() => this.#beat(), options.heartbeatMs).unref();
+  }
+
+  /** Whether the request was for one of the routes; then it is, or will be, answered. */
+  upgrade(request: IncomingMessage, stream: Duplex, head: Buffer, prefix: string): boolean {
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    if (!pathname.startsWith(prefix)) return false;
+    for (const route of this.#options.routes) {
+      const match = route.path.exec(pathname.slice(prefix.length));
+      if (!match) continue;
+      void this.#open(route, match.groups ?? {}, { request, stream, head });
+      return true;
+    }
+    return false;
+  }
+
+  /** Sends everybody away: clients come back and go on where they were. */
+  close(): void {
+    clearInterval(this.#heartbeat);
+    for (const socket of this.#server.clients) {
+      socket.close(SERVICE_RESTART);
+      socket.terminate();
+    }
+  }
+
+  async #open(
+    route: SocketRoute,
+    groups: Record<string, string>,
+    { request, stream, head }: { request: IncomingMessage; stream: Duplex; head: Buffer },
+  ): Promise<void> {
+    const onError = () => stream.destroy();
+    stream.on('error', onError);
+    try {
+      const { origin } = request.headers;
+      if (origin !== undefined && !this.#isAllowed(origin))
+        return refuse(stream, 403, `Pages of ${origin} may not connect`);
+      const caller = await this.#options.identify(request);
+      const begin = await route.open(caller, groups);
+      if (stream.destroyed) return;
+      stream.off('error', onError);
+      this.#server.handleUpgrade(request, stream, head, (socket) => {
+        this.#unanswered.set(socket, 0);
+        socket.on('pong', () => this.#unanswered.set(socket, 0));
+        begin(socket);
+      });
+    } catch (error) {
+      const { status, detail } = toAnswer(error);
+      if (status >= 500) this.#options.log.error({ err: error }, 'a WebSocket could not be opened');
+      refuse(stream, status, detail);
+    }
+  }
+
+  /** Also tells proxies that the connection is in use, and finds those that are gone without having said so. */
+  #beat(): void {
+    for (const socket of this.#server.clients) {
+      const unanswered = (this.#unanswered.get(socket) ?? 0) + 1;
+      this.#unanswered.set(socket, unanswered);
+      if (unanswered > MAX_UNANSWERED) socket.terminate();
+      else socket.ping();
+    }
+  }
+}
+
+export function refuse(stream: Duplex, status: number, detail: string): void {
+  const body = Buffer.from(detail);
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Connection: close',
+    'Content-Type: text/plain; charset=utf-8',
+    `Content-Length: ${body.length}`,
+  ];
+  stream.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), body]));
+}
