@@ -42,7 +42,7 @@ export async function main(args: string[]): Promise<void> {
 async function runCommand([name = '--help', ...rest]: string[]): Promise<void> {
   if (name === '--version' || name === '-v') return console.log(version());
   if (name === '--help' || name === '-h' || name === 'help') return console.log(help());
-  const command = COMMANDS[name];
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command) throw new ServiceError('invalid_input', `there is no command "${name}". See baton --help`);
   const options = parseOptions(rest);
   if (options.help) return console.log(help());

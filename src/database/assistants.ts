@@ -57,6 +57,8 @@ export class Assistants implements Guarded<Assistants> {
   /** Replaces the given fields (metadata is merged) and makes a new version, also when nothing was given. */
   async update(assistantId: string, patch: Partial<AssistantFields>): Promise<Assistant | null> {
     return this.#db.transaction(async (tx) => {
+      // A statement of its own: the versions are counted after the lock was given.
+      await tx.query('select 1 from baton.assistants where assistant_id = $1 for update', [assistantId]);
       const [row] = await tx.query<Assistant>(
         `update baton.assistants a set
            graph_id = coalesce($2, a.graph_id), name = coalesce($3, a.name), description = coalesce($4, a.description),

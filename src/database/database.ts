@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { Client, DatabaseError, Pool, types, type PoolConfig } from 'pg';
 import { Listener } from './listener.ts';
@@ -102,44 +101,7 @@ function parserOf(oid: number, format?: 'text' | 'binary'): (value: string) => u
   return types.getTypeParser(oid, format);
 }
 
-const CONNECTION_LOST = new Set([
-  '57P01',
-  '57P02',
-  '57P03',
-  '08000',
-  '08003',
-  '08006',
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  'ENOENT',
-]);
-
-/** Whether a query failed because the database went away, and may succeed when it is back. */
-export function isConnectionLost(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  if ('code' in error && CONNECTION_LOST.has(String(error.code))) return true;
-  return /Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect/.test(
-    error.message,
-  );
-}
-
 /** Whether a statement broke the unique constraint of that name. */
 export function breaksUnique(error: unknown, constraint: string): boolean {
   return error instanceof DatabaseError && error.code === '23505' && error.constraint === constraint;
-}
-
-const RETRY_MS = [50, 100, 200, 400, 800, 1600, 3200, 3200];
-
-/** Repeats work that may be done twice without harm until the database is back, for some ten seconds. */
-export async function retryLostConnection<T>(work: () => Promise<T>): Promise<T> {
-  for (const waitMs of RETRY_MS) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!isConnectionLost(error)) throw error;
-      await delay(waitMs);
-    }
-  }
-  return work();
 }

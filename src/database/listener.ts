@@ -56,7 +56,13 @@ export class Listener {
     client.on('end', () => this.#lost(client, null));
     client.on('notification', ({ channel, payload }) => this.#tell(channel, payload ?? ''));
     await client.connect();
-    for (const channel of this.#hints.keys()) await client.query(`listen ${channel}`);
+    if (this.#closed) return client.end();
+    try {
+      for (const channel of this.#hints.keys()) await client.query(`listen ${channel}`);
+    } catch (error) {
+      client.end().catch(() => undefined);
+      throw error;
+    }
     this.#client = client;
   }
 

@@ -26,7 +26,8 @@ export class RunEvents {
     const rows = await this.#db.prepared<{ run_id: string }>(
       `with attempt as (
          select run_id, thread_id from baton.runs
-         where (run_id, fencing_token) in (select * from unnest($1::uuid[], $2::bigint[])) and status = 'running' for share
+         where (run_id, fencing_token) in (select * from unnest($1::uuid[], $2::bigint[])) and status = 'running'
+         order by run_id for share
        ), added as (
          insert into baton.run_events (run_id, seq, event, data, created_at)
          select e.run_id, e.seq, e.event, e.data, to_timestamp(e.at / 1000.0)

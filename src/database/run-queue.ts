@@ -71,7 +71,10 @@ export class RunQueue {
   async heartbeat(tokens: number[], leaseMs: number): Promise<HeldRun[]> {
     return this.#db.prepared(
       `update baton.runs set lease_until = now() + $2 * interval '1 millisecond'
-       where fencing_token = any($1::bigint[]) and status = 'running'
+       where run_id in (
+         select run_id from baton.runs where fencing_token = any($1::bigint[]) and status = 'running'
+         order by run_id for no key update
+       )
        returning run_id, fencing_token, cancel_action`,
       [tokens, leaseMs],
     );

@@ -8,7 +8,7 @@ import { END_EVENT } from '../core/run-event.ts';
 import type { CancelAction, Run, RunStatus } from '../core/run.ts';
 import { CHANNELS, NOTIFY_EVENTS } from './channels.ts';
 import type { Database, Queryable } from './database.ts';
-import { lockThread } from './threads.ts';
+import { lockThread, UNLESS_DELETED } from './threads.ts';
 
 const COLUMNS = 'run_id, thread_id, assistant_id, created_at, updated_at, status, metadata, kwargs, multitask_strategy';
 /** A run belongs to whom its thread belongs to. `$n` is the parameter with what the thread's metadata must contain. */
@@ -125,12 +125,12 @@ export class Runs implements Guarded<Runs> {
   async cancel(threadId: string, runId: string, action: CancelAction): Promise<CancelResult> {
     return this.#db.transaction(async (tx) => {
       if (!(await lockThread(tx, threadId, this.#access))) throw new NotFoundError('Run', runId);
-      const [run] = await tx.query<Pick<Run, 'run_id' | 'status'>>(
-        'select run_id, status from baton.runs where thread_id = $1 and run_id = $2 for update',
+      const [run] = await tx.query<ActiveRun>(
+        'select run_id, status, attempt > 0 begun from baton.runs where thread_id = $1 and run_id = $2 for update',
         [threadId, runId],
       );
       if (!run) throw new NotFoundError('Run', runId);
-      if (run.status === 'pending' && action !== 'pause') {
+      if (run.status === 'pending' && !run.begun && action !== 'pause') {
         await dropPending(tx, [runId], action);
         await refreshStatus(tx, threadId);
         return 'ended';
@@ -159,11 +159,15 @@ export class Runs implements Guarded<Runs> {
 /** False when there is such a thread already. Whoever made it holds its lock. */
 async function insertThread(tx: Queryable, { run, newThreadMetadata }: EnqueueRequest): Promise<boolean> {
   const made = await tx.query(
-    `insert into baton.threads (thread_id, temporary, metadata) values ($1, $2, $3) on conflict do nothing returning 1`,
+    `insert into baton.threads (thread_id, temporary, metadata)
+     select $1::uuid, $2::boolean, $3::jsonb ${UNLESS_DELETED} on conflict do nothing returning 1`,
     [run.thread_id, run.kwargs.temporary_thread, newThreadMetadata],
   );
   return made.length > 0;
 }
+
+/** A run that its thread is busy with. Begun = a worker has had it, so that the state may hold something of it. */
+type ActiveRun = Pick<Run, 'run_id' | 'status'> & { begun: boolean };
 
 /** The thread's status from its runs, and from what it rests at when there are none. Under the thread's row lock. */
 async function refreshStatus(tx: Queryable, threadId: string): Promise<void> {
@@ -178,19 +182,19 @@ async function refreshStatus(tx: Queryable, threadId: string): Promise<void> {
 
 /** Applies the multitask strategy of a new run to those that its thread is busy with. Under the thread's row lock. */
 async function makeRoom(tx: Queryable, run: EnqueueRequest['run']): Promise<void> {
-  const active = await tx.query<Pick<Run, 'run_id' | 'status'>>(
-    `select run_id, status from baton.runs where thread_id = $1 and status in ('pending', 'running') for update`,
+  const active = await tx.query<ActiveRun>(
+    `select run_id, status, attempt > 0 begun from baton.runs where thread_id = $1 and status in ('pending', 'running') for update`,
     [run.thread_id],
   );
   const plan = planMultitask(run.multitask_strategy, active.length);
   if (plan.refuse) throw new BusyError(run.thread_id);
   if (plan.cancel === null) return;
-  const idsOf = (status: RunStatus) => active.filter((other) => other.status === status).map((other) => other.run_id);
-  await dropPending(tx, idsOf('pending'), plan.cancel);
-  await signalCancel(tx, idsOf('running'), plan.cancel);
+  const idsOf = (begun: boolean) => active.filter((other) => other.begun === begun).map((other) => other.run_id);
+  await dropPending(tx, idsOf(false), plan.cancel);
+  await signalCancel(tx, idsOf(true), plan.cancel);
 }
 
-/** Ends runs that no worker has taken: there is nothing to stop, and nothing of theirs in the state. */
+/** Ends runs that no worker has ever taken: there is nothing to stop, and nothing of theirs in the state. */
 async function dropPending(tx: Queryable, runIds: string[], action: 'interrupt' | 'rollback'): Promise<void> {
   if (runIds.length === 0) return;
   await tx.query(`select ${NOTIFY_EVENTS} from baton.runs where run_id = any($1::uuid[])`, [runIds]);
@@ -211,12 +215,15 @@ async function dropPending(tx: Queryable, runIds: string[], action: 'interrupt' 
   }
 }
 
-/** Tells the worker that holds a run to stop it. The row keeps the order, so a lost NOTIFY or worker loses nothing. */
+/**
+ * Tells the worker that holds a run, or the next one that takes it up, to stop it. The row keeps the order, so a lost
+ * NOTIFY or worker loses nothing.
+ */
 async function signalCancel(tx: Queryable, runIds: string[], action: CancelAction): Promise<void> {
   if (runIds.length === 0) return;
   await tx.query(
-    `with told as (update baton.runs set cancel_action = $2, updated_at = now() where run_id = any($1::uuid[]) returning run_id)
-     select pg_notify('${CHANNELS.cancel}', run_id::text) from told`,
+    `with told as (update baton.runs set cancel_action = $2, available_at = least(available_at, now()), updated_at = now() where run_id = any($1::uuid[]) returning run_id)
+     select pg_notify('${CHANNELS.cancel}', run_id::text), pg_notify('${CHANNELS.runs}', '') from told`,
     [runIds, action],
   );
 }

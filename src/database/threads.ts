@@ -31,10 +31,11 @@ export class Threads implements Guarded<Threads> {
     return new Threads(this.#db, access);
   }
 
-  /** Null when the id is taken. */
+  /** Null when the id is taken, or was until just now: the state of a deleted thread may still be there. */
   async insert(thread: { thread_id: string; metadata: JsonObject }): Promise<Thread | null> {
     const [row] = await this.#db.query<Thread>(
-      `insert into baton.threads (thread_id, metadata) values ($1, $2) on conflict do nothing returning ${COLUMNS}`,
+      `insert into baton.threads (thread_id, metadata) select $1::uuid, $2::jsonb ${UNLESS_DELETED}
+       on conflict do nothing returning ${COLUMNS}`,
       [thread.thread_id, thread.metadata],
     );
     return row ?? null;
@@ -64,6 +65,7 @@ export class Threads implements Guarded<Threads> {
   async delete(threadId: string): Promise<boolean> {
     const [row] = await this.#db.query<{ deleted: boolean }>(
       `with gone as (delete from baton.threads where thread_id = $1 and metadata @> $2 returning thread_id),
+       noted as (insert into baton.deleted_threads (thread_id) select thread_id from gone on conflict do nothing),
        told as (
          select pg_notify('${CHANNELS.cancel}', run_id::text), ${NOTIFY_EVENTS}
          from baton.runs join gone using (thread_id) where status in ('pending', 'running')
@@ -72,6 +74,24 @@ export class Threads implements Guarded<Threads> {
       [threadId, this.#access.contains],
     );
     return row?.deleted ?? false;
+  }
+
+  /** The state of a deleted thread is gone too: its id may be used again. */
+  async forgetDeleted(threadId: string): Promise<void> {
+    await this.#db.query('delete from baton.deleted_threads where thread_id = $1', [threadId]);
+  }
+
+  async isHalfDeleted(threadId: string): Promise<boolean> {
+    return (await this.#db.query('select 1 from baton.deleted_threads where thread_id = $1', [threadId])).length > 0;
+  }
+
+  /** Threads whose deletion was not brought to its end. */
+  async halfDeleted(olderThanMs: number): Promise<string[]> {
+    const rows = await this.#db.query<{ thread_id: string }>(
+      `select thread_id from baton.deleted_threads where deleted_at < now() - $1 * interval '1 millisecond' limit 100`,
+      [olderThanMs],
+    );
+    return rows.map((row) => row.thread_id);
   }
 
   /**
@@ -178,6 +198,9 @@ export const SETTLE = `update baton.threads set values = $2, interrupts = $3, er
   status = case when exists (select 1 from baton.runs r where r.thread_id = $1 and r.status in ('pending', 'running'))
            then 'busy' else $5 end
   where thread_id = $1`;
+
+/** For the insertion of thread $1. */
+export const UNLESS_DELETED = 'where not exists (select 1 from baton.deleted_threads d where d.thread_id = $1::uuid)';
 
 /** Parameters of SETTLE after the thread's id: values, interrupts, error as JSON text, then the status. */
 export function outcomeValues({ values, interrupts, error, status }: ThreadOutcome): unknown[] {

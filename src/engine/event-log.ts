@@ -1,6 +1,6 @@
-import { FencedError } from '../core/errors.ts';
+import { outliveConnections } from '../core/connection-loss.ts';
+import { FencedError, ServiceError } from '../core/errors.ts';
 import type { RunEvent } from '../core/run-event.ts';
-import { isConnectionLost, retryLostConnection } from '../database/database.ts';
 import type { AttributedEvent, RunEvents } from '../database/run-events.ts';
 import type { AttemptRef } from '../database/run-queue.ts';
 import type { RunStreams } from './streams.ts';
@@ -8,6 +8,8 @@ import type { RunStreams } from './streams.ts';
 /** Events that one attempt may have on the way to the log before it has to wait. */
 const MAX_BACKLOG = 500;
 const MAX_BATCH = 1000;
+/** Of JSON text in one statement. */
+const MAX_BATCH_CHARS = 8_000_000;
 
 /**
  * Writes the events of all runs of the process: what gathers while one statement is on its way goes with the next. Readers
@@ -38,7 +40,7 @@ export class EventLog {
 
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) {
-      const batch = this.#queue.splice(0, MAX_BATCH);
+      const batch = this.#queue.splice(0, this.#batchSize());
       const byOwner = groupByOwner(batch);
       const events = batch.map((item) => item.event);
       try {
@@ -59,6 +61,14 @@ export class EventLog {
     this.#flushing = false;
   }
 
+  #batchSize(): number {
+    let chars = 0;
+    const end = this.#queue.findIndex(
+      ({ event }, index) => index >= MAX_BATCH || (chars += event.data.length) > MAX_BATCH_CHARS,
+    );
+    return end < 0 ? this.#queue.length : Math.max(end, 1);
+  }
+
   #settle(byOwner: Map<RunLog, { event: AttributedEvent }[]>, taken: Set<string>): void {
     for (const [owner, items] of byOwner) {
       const events = items.map((item) => item.event);
@@ -73,7 +83,7 @@ export class EventLog {
 
   async #appendAlone(owner: RunLog, events: AttributedEvent[], cause: unknown): Promise<void> {
     try {
-      if (isConnectionLost(cause)) throw cause;
+      if (cause instanceof ServiceError) throw cause;
       const items = events.map((event) => ({ event }));
       this.#settle(new Map([[owner, items]]), await this.#append(events));
     } catch (error) {
@@ -83,7 +93,7 @@ export class EventLog {
 
   /** Appending twice adds nothing twice, so a lost connection is answered by trying again. */
   #append(events: AttributedEvent[]): Promise<Set<string>> {
-    return retryLostConnection(() => this.#events.append(events));
+    return outliveConnections(() => this.#events.append(events));
   }
 }
 

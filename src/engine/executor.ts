@@ -1,13 +1,13 @@
 import { isGraphDrained } from '@langchain/langgraph';
 import type { Logger } from 'pino';
 import { userConfigurable } from '../core/caller.ts';
+import { outliveConnections } from '../core/connection-loss.ts';
 import { FENCING_TOKEN_KEY } from '../core/fencing.ts';
 import { FencedError, messageOf, ServiceError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { END_EVENT } from '../core/run-event.ts';
 import type { RunError, RunStatus } from '../core/run.ts';
 import type { ThreadOutcome } from '../core/thread.ts';
-import { retryLostConnection } from '../database/database.ts';
 import type { ClaimedRun, RunQueue } from '../database/run-queue.ts';
 import type { Threads } from '../database/threads.ts';
 import type { DurableSaver, LatestCheckpoint } from '../state/durable-saver.ts';
@@ -52,7 +52,7 @@ export class Executor {
 
   /** Never throws: whatever keeps an attempt from its end leaves the run to the next one. */
   async execute(attempt: Attempt): Promise<void> {
-    const { log, queue, threads, saver } = this.#parts;
+    const { log, queue } = this.#parts;
     const { run } = attempt;
     try {
       await this.#attempt(attempt);
@@ -60,16 +60,24 @@ export class Executor {
       attempt.stop('lease_lost');
       if (error instanceof FencedError) {
         log.info({ run_id: run.run_id, attempt: run.attempt }, 'a newer attempt has this run, or it was deleted');
-        // The fence that this attempt set must not outlive a thread that was deleted meanwhile.
-        if (!(await threads.get(run.thread_id).catch(() => run)))
-          await saver.deleteThread(run.thread_id).catch(() => undefined);
       } else {
         log.error(
           { err: error, run_id: run.run_id, attempt: run.attempt },
           'an attempt broke off; the run will be taken up again',
         );
-        await retryLostConnection(() => queue.release(run, { afterMs: BREAK_MS })).catch(() => undefined);
+        await outliveConnections(() => queue.release(run, { afterMs: BREAK_MS })).catch(() => undefined);
       }
+    }
+    if (attempt.reason === 'lease_lost') await this.#tidyDeleted(run.thread_id);
+  }
+
+  /** The fence that this attempt set must not outlive a thread that was deleted meanwhile. */
+  async #tidyDeleted(threadId: string): Promise<void> {
+    const { threads, saver, log } = this.#parts;
+    try {
+      if ((await threads.get(threadId)) === null) await saver.deleteThread(threadId);
+    } catch (error) {
+      log.warn({ err: error, thread_id: threadId }, 'could not see whether the thread was deleted');
     }
   }
 
@@ -187,13 +195,14 @@ export class Executor {
     observer.ended(run.graph_id, status);
   }
 
-  /** When the graph itself cannot be had, the thread goes on showing what it showed. */
+  /** When the graph or its state cannot be read, the thread goes on showing what it showed: an end must not depend on it. */
   async #outcome({ graph_id, thread_id, kwargs }: ClaimedRun): Promise<ThreadOutcome> {
     const { states, threads } = this.#parts;
     try {
       return await states.outcome(graph_id, thread_id, kwargs.config);
     } catch (error) {
-      if (!(error instanceof ServiceError) || error.code !== 'graph_failed_to_load') throw error;
+      if (isInfrastructure(error)) throw error;
+      this.#parts.log.warn({ err: error, thread_id }, 'the state cannot be shown');
       const thread = await threads.get(thread_id);
       return { status: 'idle', values: thread?.values ?? null, interrupts: thread?.interrupts ?? {}, error: null };
     }
@@ -215,9 +224,14 @@ function stopped(attempt: Attempt): Ending {
   return { kind: 'stopped', reason: attempt.reason ?? 'lease_lost' };
 }
 
+/** What says nothing of the graph or its state, only that this attempt cannot go on. */
+function isInfrastructure(error: unknown): boolean {
+  return error instanceof ServiceError && (error.code === 'fenced' || error.code === 'unavailable');
+}
+
 /** A failure of a node is an ending and is shown; one of the infrastructure is thrown, and the run tried again. */
 function endingOf(error: unknown, attempt: Attempt): Ending {
-  if (error instanceof ServiceError && (error.code === 'fenced' || error.code === 'unavailable')) throw error;
+  if (isInfrastructure(error)) throw error;
   if (attempt.signal.aborted || isGraphDrained(error)) return stopped(attempt);
   const name = error instanceof Error ? error.name : 'Error';
   return { kind: 'failed', error: { error: name, message: messageOf(error) } };

@@ -1,12 +1,12 @@
 import type { StateSnapshot } from '@langchain/langgraph';
 import { DatabaseError } from 'pg';
 import type { RunConfig } from '../core/assistant.ts';
+import { isConnectionLost } from '../core/connection-loss.ts';
 import { InvalidInputError, messageOf, NotFoundError, ServiceError } from '../core/errors.ts';
 import { FENCING_TOKEN_KEY } from '../core/fencing.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import type { CheckpointRef, CommandJson } from '../core/run.ts';
 import type { Thread, ThreadOutcome } from '../core/thread.ts';
-import { isConnectionLost } from '../database/database.ts';
 import type { Threads } from '../database/threads.ts';
 import type { DurableSaver } from '../state/durable-saver.ts';
 import type { CompiledGraph, GraphRegistry, GraphUse } from './graphs/registry.ts';

@@ -7,36 +7,63 @@ const EVERY_MS = 30_000;
 /** A reader that lost its connection at the very end has this long to come back for the rest of the log. */
 const KEEP_MS = 60_000;
 
-/** Deletes the threads that were made for one stateless run, some time after it has ended. */
-export class ThreadSweeper {
-  readonly #parts: { queue: RunQueue; threads: Threads; saver: DurableSaver; log: Logger };
-  #timer: NodeJS.Timeout | null = null;
+interface ThreadSweeperParts {
+  queue: RunQueue;
+  threads: Threads;
+  saver: Pick<DurableSaver, 'deleteThread'>;
+  log: Logger;
+}
 
-  constructor(parts: { queue: RunQueue; threads: Threads; saver: DurableSaver; log: Logger }) {
+/** Deletes the threads that were made for one stateless run, some time after it has ended, and ends half-done deletions. */
+export class ThreadSweeper {
+  readonly #parts: ThreadSweeperParts;
+  #timer: NodeJS.Timeout | null = null;
+  #stopped = false;
+
+  constructor(parts: ThreadSweeperParts) {
     this.#parts = parts;
   }
 
   start(): void {
-    this.#timer = setInterval(() => {
-      this.tick(KEEP_MS).catch((error: unknown) =>
-        this.#parts.log.warn({ err: error }, 'could not sweep temporary threads'),
-      );
+    this.#timer = setTimeout(() => {
+      this.tick(KEEP_MS)
+        .catch((error: unknown) => this.#parts.log.warn({ err: error }, 'could not sweep threads'))
+        .finally(() => this.#stopped || this.start());
     }, EVERY_MS);
     this.#timer.unref();
   }
 
   stop(): void {
-    if (this.#timer) clearInterval(this.#timer);
+    this.#stopped = true;
+    if (this.#timer) clearTimeout(this.#timer);
   }
 
-  /** Returns how many threads it removed. The row goes first: a late write then finds no thread to belong to. */
+  /** Returns how many threads it removed. */
   async tick(keepMs: number): Promise<number> {
     const { queue, threads, saver } = this.#parts;
-    const threadIds = await queue.sweepable(keepMs);
-    for (const threadId of threadIds) {
-      await threads.delete(threadId);
-      await saver.deleteThread(threadId);
+    let removed = 0;
+    for (;;) {
+      const due = [...(await queue.sweepable(keepMs)), ...(await threads.halfDeleted(keepMs))];
+      if (due.length === 0 || this.#stopped) return removed;
+      for (const threadId of due) await removeThread(threads, saver, threadId);
+      removed += due.length;
     }
-    return threadIds.length;
   }
+}
+
+/**
+ * The row goes first: a late write of a worker then finds no thread to belong to. A crash in between leaves a note, and
+ * the sweeper does the rest. False when there was no such thread.
+ */
+export async function removeThread(
+  threads: Threads,
+  saver: Pick<DurableSaver, 'deleteThread'>,
+  threadId: string,
+): Promise<boolean> {
+  const existed = await threads.delete(threadId);
+  if (existed || (await threads.isHalfDeleted(threadId))) {
+    await saver.deleteThread(threadId);
+    await threads.forgetDeleted(threadId);
+  }
+  return existed;
 }

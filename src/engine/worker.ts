@@ -46,7 +46,7 @@ export class Worker {
   async start(): Promise<void> {
     const { listener, leaseMs, pollMs } = this.#options;
     this.#unlisten.push(await listener.listen(CHANNELS.runs, () => this.wake()));
-    this.#unlisten.push(await listener.listen(CHANNELS.cancel, () => void this.heartbeat()));
+    this.#unlisten.push(await listener.listen(CHANNELS.cancel, (runId) => this.#onCancel(runId)));
     this.#timers.push(
       setInterval(() => this.wake(), pollMs),
       setInterval(() => void this.heartbeat(), leaseMs / 3),
@@ -114,6 +114,12 @@ export class Worker {
     await Promise.all(inHand.map(({ ended }) => ended));
     clearTimeout(deadline);
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
+  }
+
+  /** Which of the ways to stop is asked for, the heartbeat brings. */
+  #onCancel(runId: string | null): void {
+    const mine = [...this.#attempts.values()].some(({ attempt }) => attempt.run.run_id === runId);
+    if (mine || runId === null) void this.heartbeat();
   }
 
   async #claim(): Promise<number> {

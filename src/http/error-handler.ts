@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler, Response } from 'express';
 import type { Logger } from 'pino';
+import { isConnectionLost } from '../core/connection-loss.ts';
 import { AuthRefusalError, ServiceError, type ErrorCode } from '../core/errors.ts';
-import { isConnectionLost } from '../database/database.ts';
 
 /** None in 500-599 for what a caller can correct: clients repeat those by themselves, again and again. */
 export const STATUS_OF: Record<ErrorCode, number> = {

@@ -107,6 +107,8 @@ export class DurableSaver extends BaseCheckpointSaver {
    */
   async fence(threadId: string, token: number): Promise<void> {
     await this.#driver.fence(threadId, token);
+    // What was known of the thread may be void: another process may have had it meanwhile.
+    this.#heads.forget(threadId);
   }
 
   /** The latest checkpoint of the graph itself, or undefined for a thread that has none. */

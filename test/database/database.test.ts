@@ -1,7 +1,8 @@
 import { once, EventEmitter } from 'node:events';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Database, isConnectionLost, retryLostConnection } from '../../src/database/database.ts';
+import { isConnectionLost, outliveConnections } from '../../src/core/connection-loss.ts';
+import { Database } from '../../src/database/database.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { testDatabase } from '../postgres.ts';
 
@@ -46,7 +47,7 @@ describe('a lost connection', () => {
     const database = open();
     await Promise.all(Array.from({ length: 5 }, () => database.query('select 1')));
     await killOthers(open('killer'));
-    expect(await retryLostConnection(() => database.query('select 1 as one'))).toEqual([{ one: 1 }]);
+    expect(await outliveConnections(() => database.query('select 1 as one'))).toEqual([{ one: 1 }]);
   });
 
   it('fails the query under way with an error that says so, and breaks no later transaction', async () => {
@@ -60,9 +61,7 @@ describe('a lost connection', () => {
       })
       .catch((error: unknown) => error);
     expect(isConnectionLost(await failed)).toBe(true);
-    expect(await retryLostConnection(() => database.transaction((tx) => tx.query('select 3 as n')))).toEqual([
-      { n: 3 },
-    ]);
+    expect(await outliveConnections(() => database.transaction((tx) => tx.query('select 3 as n')))).toEqual([{ n: 3 }]);
   });
 
   it('of the listener is made again, and the listeners told that they may have missed something', async () => {

@@ -9,6 +9,7 @@ import type { Runs } from '../../database/runs.ts';
 import type { ThreadFilter, ThreadPage, Threads } from '../../database/threads.ts';
 import type { ThreadState } from '../../engine/snapshot.ts';
 import type { HistoryQuery, StateUpdate, ThreadStates } from '../../engine/thread-state.ts';
+import { removeThread } from '../../engine/thread-sweeper.ts';
 import type { RunFollower } from '../runs/watch.ts';
 import { watchToEnd } from '../runs/watch.ts';
 import { refuseUnsupported } from '../unsupported.ts';
@@ -95,10 +96,7 @@ export class ThreadService {
 
   async #delete(threadId: string, access: Access): Promise<boolean> {
     const { threads, saver } = this.#parts;
-    const existed = await threads.within(access).delete(threadId);
-    // The state of a thread that is still there is somebody else's.
-    if (existed || !(await threads.within(Access.everything).get(threadId))) await saver.deleteThread(threadId);
-    return existed;
+    return removeThread(threads.within(access), saver, threadId);
   }
 
   async search(caller: Caller, request: ThreadSearch): Promise<{ threads: Thread[]; total: number; page: ThreadPage }> {

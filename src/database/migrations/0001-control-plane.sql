@@ -50,6 +50,12 @@ create index threads_updated on baton.threads (updated_at desc, thread_id);
 create index threads_status on baton.threads (status, created_at desc);
 create index threads_temporary on baton.threads (updated_at) where temporary;
 
+-- Threads whose row is gone and whose state may still be there: after a crash in between, the sweeper goes on with it.
+create table baton.deleted_threads (
+  thread_id  uuid        primary key,
+  deleted_at timestamptz not null default now()
+);
+
 -- A search by values can't see a value that jsonb refuses: such a thread does not match, and nothing fails.
 create function baton.searchable(value json) returns jsonb language plpgsql immutable parallel safe as $$
 begin
@@ -92,6 +98,7 @@ create unique index runs_one_running_per_thread on baton.runs (thread_id) where 
 create index runs_pending on baton.runs (available_at, position) where status = 'pending';
 create index runs_leases on baton.runs (lease_until) where status = 'running';
 create index runs_of_thread on baton.runs (thread_id, position desc);
+create index runs_active_of_thread on baton.runs (thread_id, position) where status in ('pending', 'running');
 
 create sequence baton.fencing_token;
 

@@ -1,7 +1,7 @@
 import type { Pool } from 'pg';
-import { FencedError } from '../../../core/errors.ts';
+import { FencedError, ServiceError } from '../../../core/errors.ts';
 import { type Change, changedRow, statementOf } from './batch.ts';
-import { isConnectionLoss, outlivingConnections } from './connection-loss.ts';
+import { outliveConnections } from '../../../core/connection-loss.ts';
 
 /** Two: while Postgres waits for the disk with one, the next is on its way. More would only make them smaller. */
 const MAX_IN_FLIGHT = 2;
@@ -75,18 +75,32 @@ export class GroupCommit {
     try {
       await this.#send(batch);
     } catch (error) {
-      if (batch.length === 1 || isConnectionLoss(error)) for (const change of batch) change.reject(error);
-      // One of them is at fault, and the statement left nothing behind: each for itself.
-      else for (const change of batch) await this.#send([change]).catch(change.reject);
+      if (batch.length === 1 || error instanceof ServiceError) for (const change of batch) change.reject(error);
+      else await this.#sendSingly(batch);
     }
     for (const thread of threads) this.#threads.delete(thread);
     this.#inFlight -= 1;
     this.#schedule();
   }
 
+  /** One of them is at fault, and the statement left nothing behind: each for itself. What a refused change led to is refused too. */
+  async #sendSingly(batch: Change[]): Promise<void> {
+    const faults = new Map<string, unknown>();
+    for (const change of batch) {
+      const { thread_id } = changedRow(change).row;
+      if (faults.has(thread_id)) change.reject(faults.get(thread_id));
+      else {
+        await this.#send([change]).catch((error: unknown) => {
+          faults.set(thread_id, error);
+          change.reject(error);
+        });
+      }
+    }
+  }
+
   async #send(batch: Change[]): Promise<void> {
     const { query, made } = statementOf(batch);
-    const { rows } = await outlivingConnections(() => this.#pool.query<{ n?: unknown }>(query));
+    const { rows } = await outliveConnections(() => this.#pool.query<{ n?: unknown }>(query));
     const isMade = made(rows);
     for (const change of batch) {
       if (isMade(change)) change.resolve();

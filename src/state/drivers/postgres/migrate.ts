@@ -9,6 +9,10 @@ const LOCK = 2024_0002;
 export async function migrate(pool: Pool): Promise<void> {
   const client = await pool.connect();
   let failure: Error | undefined;
+  const onLost = (error: Error): void => {
+    failure = error;
+  };
+  client.on('error', onLost);
   try {
     await client.query('begin');
     await client.query('select pg_advisory_xact_lock($1)', [LOCK]);
@@ -28,6 +32,7 @@ export async function migrate(pool: Pool): Promise<void> {
     failure = error as Error;
     throw error;
   } finally {
+    client.off('error', onLost);
     client.release(failure); // a failed one is closed, which rolls back
   }
 }

@@ -11,7 +11,7 @@ import type {
   StoredCheckpoint,
   Values,
 } from '../../checkpoint-driver.ts';
-import { outlivingConnections } from './connection-loss.ts';
+import { outliveConnections } from '../../../core/connection-loss.ts';
 import { GroupCommit } from './group-commit.ts';
 import { whereClause } from './list-statement.ts';
 import { migrate } from './migrate.ts';
@@ -112,7 +112,7 @@ export class PostgresDriver implements CheckpointDriver {
   }
 
   async fence(threadId: string, token: number): Promise<void> {
-    const { rows } = await outlivingConnections(() =>
+    const { rows } = await outliveConnections(() =>
       this.#pool.query<{ newer: boolean }>({
         name: 'baton_state_fence',
         text: `insert into baton_state.fences as fence (thread_id, token) values ($1, $2)
@@ -204,9 +204,14 @@ export class PostgresDriver implements CheckpointDriver {
   }
 
   async #transaction(work: (client: PoolClient) => Promise<void>): Promise<void> {
-    await outlivingConnections(async () => {
+    await outliveConnections(async () => {
       const client = await this.#pool.connect();
       let failure: Error | undefined;
+      // The pool listens only to clients that rest in it: one that is lost between two statements would end the process.
+      const onLost = (error: Error): void => {
+        failure = error;
+      };
+      client.on('error', onLost);
       try {
         await client.query('begin');
         await work(client);
@@ -215,6 +220,7 @@ export class PostgresDriver implements CheckpointDriver {
         failure = error as Error;
         throw error;
       } finally {
+        client.off('error', onLost);
         client.release(failure); // a failed one is closed, which rolls back
       }
     });

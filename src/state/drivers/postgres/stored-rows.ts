@@ -1,6 +1,6 @@
 import type { Pool, QueryConfig, QueryResult } from 'pg';
 import type { CheckpointKey, CheckpointRow, LoadedCheckpoint, WritesRow } from '../../checkpoint-driver.ts';
-import { outlivingConnections } from './connection-loss.ts';
+import { outliveConnections } from '../../../core/connection-loss.ts';
 import { unfoldWrites } from './folded-writes.ts';
 import { fromKey } from './text-key.ts';
 import { fromWire } from './wire-bytes.ts';
@@ -63,7 +63,7 @@ const BYTEA = 17;
 
 export async function readRows(pool: Pool, name: string, text: string, values: unknown[]): Promise<StoredRow[]> {
   const query = { ...BINARY, name, text, values } as unknown as QueryConfig;
-  const { rows }: QueryResult<StoredRow> = await outlivingConnections(() => pool.query<StoredRow>(query));
+  const { rows }: QueryResult<StoredRow> = await outliveConnections(() => pool.query<StoredRow>(query));
   return rows;
 }
 
