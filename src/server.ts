@@ -11,6 +11,7 @@ import { ensureSystemAssistants } from './api/assistants/service.ts';
 import { Metrics } from './api/meta/metrics.ts';
 import type { BatonConfig } from './config/config.ts';
 import { uuidv7 } from './core/ids.ts';
+import { importExport } from './core/project-export.ts';
 import { Assistants } from './database/assistants.ts';
 import { Database } from './database/database.ts';
 import { startPostgres, type PostgresServer } from './database/embedded/start-postgres.ts';
@@ -30,6 +31,7 @@ import { ThreadStates } from './engine/thread-state.ts';
 import { ThreadSweeper } from './engine/thread-sweeper.ts';
 import { Worker } from './engine/worker.ts';
 import { createApp } from './http/app.ts';
+import { Front } from './http/front.ts';
 import { refuse, type Sockets } from './http/sockets.ts';
 import type { DurableSaver } from './state/durable-saver.ts';
 import { openState } from './state/open-state.ts';
@@ -54,6 +56,7 @@ export class BatonServer {
   readonly #parts: ServerParts;
   readonly #role: { api: boolean; worker: boolean };
   readonly #sockets: Sockets;
+  readonly #front: Front;
   #http: Server | null = null;
 
   private constructor(config: BatonConfig, options: ServerOptions, parts: ServerParts) {
@@ -66,10 +69,18 @@ export class BatonServer {
       checkpointsWritten: () => parts.saver.checkpointsWritten,
       pool: parts.database.pool,
     });
-    const { router, sockets } = createApi({ ...parts, metrics });
-    this.router = router;
+    const { router, sockets, isOpen } = createApi({ ...parts, metrics });
+    this.#front = new Front(router, {
+      ...parts,
+      corsRules: config.http.cors,
+      guard: async (req) => {
+        if (config.http.guardApp && !isOpen(req.path)) await parts.authenticator.identify(req);
+      },
+      address: () => this.url,
+    });
+    this.router = this.#front.router;
     this.#sockets = sockets;
-    this.worker = createWorker(config, parts, metrics);
+    this.worker = createWorker(config, parts, { observer: metrics, within: (work) => this.#front.within(work) });
   }
 
   /** Opens the databases and brings them up to date. Nothing runs and nobody is answered before `start`. */
@@ -145,6 +156,7 @@ export class BatonServer {
     streams.stop();
     this.#sockets.close();
     await closeHttp(this.#http);
+    this.#front.close();
     await saver.close();
     await database.close();
     await postgres?.stop();
@@ -157,6 +169,8 @@ export interface ServerParts {
   postgres: PostgresServer | null;
   database: Database;
   authenticator: Authenticator;
+  /** The project's own app, which stands in front of the API; null: none. */
+  customApp: unknown;
   assistants: Assistants;
   threads: Threads;
   runs: Runs;
@@ -177,6 +191,8 @@ async function openParts(
 ): Promise<ServerParts> {
   // First: a server that cannot tell who its callers are must not start.
   const authenticator = await Authenticator.open(config.auth, config.http.configurableHeaders);
+  const { app } = config.http;
+  const customApp = app && (await importExport(app, 'http.app of langgraph.json'));
   const graphs = new GraphRegistry(config.graphs);
   const opened = new Database({
     url: config.databaseUrl ?? postgres?.url ?? '',
@@ -203,6 +219,7 @@ async function openParts(
     postgres,
     database,
     authenticator,
+    customApp,
     assistants,
     threads,
     runs: new Runs(database),
@@ -222,13 +239,18 @@ async function openPostgres(config: BatonConfig, log: Logger): Promise<PostgresS
   return startPostgres({ dataDir: join(config.dataDir, 'postgres'), log });
 }
 
-function createWorker(config: BatonConfig, parts: ServerParts, observer: RunObserver): Worker {
+function createWorker(
+  config: BatonConfig,
+  parts: ServerParts,
+  { observer, within }: { observer: RunObserver; within: <T>(work: () => T) => T },
+): Worker {
   const { queue, runEvents, streams, graphs, log, database } = parts;
   const { concurrency, leaseMs, pollMs, maxAttempts } = config.worker;
   const events = new EventLog({ events: runEvents, streams });
+  const executor = new Executor({ ...parts, events, observer, maxAttempts });
   return new Worker({
     queue,
-    executor: new Executor({ ...parts, events, observer, maxAttempts }),
+    executor: { execute: (attempt) => within(() => executor.execute(attempt)) },
     listener: database.listener,
     graphIds: graphs.ids(),
     workerId: `${hostname()}:${process.pid}:${uuidv7()}`,

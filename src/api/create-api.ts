@@ -52,8 +52,15 @@ export interface ApiParts {
   heartbeatMs?: number;
 }
 
+export interface Api {
+  router: Router;
+  sockets: Sockets;
+  /** Whether everybody may have what is at that path. */
+  isOpen: (path: string) => boolean;
+}
+
 /** The whole HTTP API, to be mounted under any prefix, and the WebSockets that go with it. */
-export function createApi(parts: ApiParts): { router: Router; sockets: Sockets } {
+export function createApi(parts: ApiParts): Api {
   const { graphs, streams, database, log, config, metrics, heartbeatMs = 5000 } = parts;
   const assistants = new AssistantService({ assistants: parts.assistants, graphs });
   const threads = new ThreadService(parts);
@@ -92,5 +99,6 @@ export function createApi(parts: ApiParts): { router: Router; sockets: Sockets }
     observe: (measure) => metrics.answered(measure),
     log,
   });
-  return { router, sockets };
+  const isOpen = (path: string) => [...meta, ...routes].some((route) => route.access === 'open' && route.path === path);
+  return { router, sockets, isOpen };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ExportSource } from '../core/project-export.ts';
 
 /** Groups of routes that a project can leave out. */
 const ROUTE_GROUPS = ['assistants', 'threads', 'runs', 'store', 'meta'] as const;
@@ -27,6 +28,8 @@ const KNOWN = {
     .string()
     .regex(/^(\/[\w.~-]+)*\/?$/, 'must be a path such as "/api"')
     .nullish(),
+  app: z.string().nullish(),
+  enable_custom_route_auth: z.boolean().nullish(),
   configurable_headers: z.object({ includes: names, excludes: names }).nullish(),
   cors: Cors.nullish(),
 };
@@ -44,7 +47,11 @@ export interface CorsSettings {
 
 export const HttpKey = z.looseObject(KNOWN).transform((http) => ({
   notYet: Object.keys(http).filter((key) => !(key in KNOWN) && asksForSomething(http[key])),
+  /** The project's own app in front of the API, as `./file.ts:export`. */
+  app: http.app ?? null,
   http: {
+    /** Whether the routes of that app need a login where authentication is configured. */
+    guardApp: http.enable_custom_route_auth ?? true,
     disabled: ROUTE_GROUPS.filter((group) => http[`disable_${group}`] === true),
     /** Empty, or a path that begins with a slash and does not end with one. */
     mountPrefix: (http.mount_prefix ?? '').replace(/\/$/, ''),
@@ -56,7 +63,7 @@ export const HttpKey = z.looseObject(KNOWN).transform((http) => ({
   },
 }));
 
-export type HttpSettings = z.infer<typeof HttpKey>['http'];
+export type HttpSettings = z.infer<typeof HttpKey>['http'] & { app: ExportSource | null };
 
 /** Where only a pattern is given, it is the pattern that decides. Null stands for whatever the API needs. */
 function corsRules(cors: z.infer<typeof Cors>): CorsSettings {

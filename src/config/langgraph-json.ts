@@ -80,7 +80,10 @@ export function readLanggraphJson(configPath: string, warn: (line: string) => vo
     environment: readEnvironment(file.env, configPath, warn),
     settings: file.baton,
     auth: file.auth?.path ? exportIn(file.auth.path, configPath) : null,
-    http: file.http?.http ?? HttpKey.parse({}).http,
+    http: {
+      ...(file.http?.http ?? HttpKey.parse({}).http),
+      app: file.http?.app ? exportIn(file.http.app, configPath) : null,
+    },
   };
 }
 

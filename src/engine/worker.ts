@@ -8,7 +8,7 @@ import type { RunObserver } from './run-observer.ts';
 
 export interface WorkerOptions {
   queue: RunQueue;
-  executor: Executor;
+  executor: Pick<Executor, 'execute'>;
   listener: Listener;
   /** Only runs of these graphs are taken. */
   graphIds: string[];

@@ -8,7 +8,11 @@ export function createApp(router: Router, { prefix, log }: { prefix: string; log
   const app = express().disable('x-powered-by').disable('etag');
   app.use(prefix === '' ? '/' : prefix, router);
   app.use((req, _res, next) => {
-    next(new ServiceError('not_found', `There is no ${req.method} ${req.path}: /docs shows what there is`));
+    next(new ServiceError('not_found', nothingThere(req.method, req.path)));
   });
   return app.use(errorHandler(log));
+}
+
+export function nothingThere(method = '', path = ''): string {
+  return `There is no ${method} ${path}: /docs shows what there is`;
 }

@@ -39,6 +39,8 @@ describe('a project', () => {
         insecure: false,
         disabled: [],
         mountPrefix: '',
+        app: null,
+        guardApp: true,
         configurableHeaders: DEFAULT_HEADER_RULES,
         cors: DEFAULT_CORS_RULES,
       },
@@ -49,6 +51,12 @@ describe('a project', () => {
       logLevel: 'info',
       environment: {},
     });
+    expect(warnings).toEqual([]);
+  });
+
+  test('may bring an app of its own', () => {
+    const { http } = load({ graphs, http: { app: './src/app.ts:app', enable_custom_route_auth: false } });
+    expect(http).toMatchObject({ app: { file: join(dir, 'src/app.ts'), exportName: 'app' }, guardApp: false });
     expect(warnings).toEqual([]);
   });
 
@@ -95,7 +103,7 @@ describe('a project', () => {
     load({
       graphs,
       store: {},
-      http: { app: './app.ts:app', disable_a2a: false, logging_headers: null },
+      http: { middleware_order: 'auth_first', disable_webhooks: false, logging_headers: null },
       auth: { path: './auth.ts:auth', cache: {} },
       node_version: '20',
       dependencies: ['.'],
@@ -103,7 +111,7 @@ describe('a project', () => {
       ui: null,
     });
     expect(warnings).toEqual([
-      expect.stringContaining('not supported yet and left out: store, http.app, auth.cache'),
+      expect.stringContaining('not supported yet and left out: store, http.middleware_order, auth.cache'),
       expect.stringContaining('unknown and left out: colour'),
     ]);
   });
