@@ -65,7 +65,12 @@ export class RunEvents {
     return row ?? null;
   }
 
-  async runExists(runId: string): Promise<boolean> {
-    return (await this.#db.query('select 1 from baton.runs where run_id = $1', [runId])).length > 0;
+  /** Whether the run may still write to its log: it exists and has not ended. */
+  async isExpected(runId: string): Promise<boolean> {
+    const rows = await this.#db.query(
+      `select 1 from baton.runs where run_id = $1 and status in ('pending', 'running')`,
+      [runId],
+    );
+    return rows.length > 0;
   }
 }

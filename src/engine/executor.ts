@@ -17,6 +17,7 @@ import type { EventLog, RunLog } from './event-log.ts';
 import { timeNodes } from './node-times.ts';
 import { streamGraph } from './graph-stream.ts';
 import type { GraphRegistry } from './graphs/registry.ts';
+import { LANGGRAPH_VERSION } from './langgraph-version.ts';
 import { runInput } from './run-input.ts';
 import type { RunObserver } from './run-observer.ts';
 import { streamProtocolEvents } from './protocol/graph-events.ts';
@@ -237,6 +238,9 @@ function endingOf(error: unknown, attempt: Attempt): Ending {
   return { kind: 'failed', error: { error: name, message: messageOf(error) } };
 }
 
+/** What graphs and tracers read of the server, under the platform's names. The saver keeps none of it. */
+const SERVER = { langgraph_version: LANGGRAPH_VERSION, langgraph_plan: 'developer', langgraph_host: 'self-hosted' };
+
 function exhausted(attempts: number): RunError {
   return {
     error: 'WorkerLost',
@@ -256,7 +260,7 @@ function graphConfig(attempt: Attempt, resumes: boolean): Record<string, unknown
   return {
     ...(config.tags && { tags: config.tags }),
     ...(config.recursion_limit !== undefined && { recursionLimit: config.recursion_limit }),
-    ...(Object.keys(context).length > 0 && { context }),
+    context,
     ...(interrupt_before && { interruptBefore: interrupt_before }),
     ...(interrupt_after && { interruptAfter: interrupt_after }),
     // A resumed attempt goes on from its own last checkpoint, not again from the one that it forked.
@@ -266,7 +270,7 @@ function graphConfig(attempt: Attempt, resumes: boolean): Record<string, unknown
       ...ids,
       [FENCING_TOKEN_KEY]: run.fencing_token,
     },
-    metadata: { ...run.metadata, ...ids, run_attempt: run.attempt },
+    metadata: { ...run.metadata, ...ids, run_attempt: run.attempt, ...SERVER },
     runId: run.run_id,
     signal: attempt.signal,
     control: attempt.control,

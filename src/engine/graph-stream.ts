@@ -1,10 +1,11 @@
 import type { BaseMessage } from '@langchain/core/messages';
 import type { StreamEvent } from '@langchain/core/tracers/log_stream';
-import type { StreamMode as GraphMode } from '@langchain/langgraph';
+import { isCheckpointEnvelope, type StreamMode as GraphMode } from '@langchain/langgraph';
 import type { JsonObject } from '../core/json.ts';
 import type { EmittedEvent } from '../core/run-event.ts';
 import type { StreamMode } from '../core/run.ts';
 import type { CompiledGraph } from './graphs/registry.ts';
+import { toDebugPayload } from './debug-payload.ts';
 import { MessageProgress } from './message-progress.ts';
 import { withoutPrivateKeys } from './private-keys.ts';
 import { toWire } from './wire.ts';
@@ -40,19 +41,23 @@ export async function* streamGraph(request: GraphStreamRequest): AsyncGenerator<
   }
   for await (const event of graph.streamEvents(input, { ...options, version: 'v2' })) {
     if (event.tags?.includes('langsmith:hidden')) continue;
+    // What the graph itself streams goes under the names of its modes only.
     if (event.event === 'on_chain_stream' && event.run_id === config.runId) {
       yield* naming.name(asChunk(event.data.chunk, subgraphs));
+    } else {
+      yield { event: 'events', data: withoutPrivateKeys(toWire(event)) };
     }
-    yield { event: 'events', data: withoutPrivateKeys(toWire(event)) };
   }
 }
 
 /** The modes to ask LangGraph for: both message modes of the wire are made from its one, `events` from none. */
 function graphModes(modes: readonly StreamMode[]): GraphMode[] {
-  const asked = modes
-    .filter((mode) => mode !== 'events')
-    .map((mode) => (mode === 'messages-tuple' ? 'messages' : mode));
-  return asked.length > 0 ? [...new Set<GraphMode>(asked)] : ['values'];
+  const asked = modes.flatMap((mode): GraphMode[] => {
+    if (mode === 'events') return [];
+    if (mode === 'messages') return ['messages', 'values'];
+    return [mode === 'messages-tuple' ? 'messages' : mode];
+  });
+  return asked.length > 0 ? [...new Set(asked)] : ['values'];
 }
 
 function asChunk(chunk: unknown, subgraphs: boolean): Chunk {
@@ -73,10 +78,17 @@ class Naming {
     if (mode === 'messages') {
       const [message, metadata] = payload as [BaseMessage, JsonObject];
       if (this.#modes.has('messages-tuple')) yield { event: `messages${place}`, data: toWire(payload) };
-      if (this.#modes.has('messages')) yield* this.#messages.advance(message, metadata);
-    } else if (this.#modes.has(mode as StreamMode)) {
-      const isDebug = mode === 'debug' || mode === 'checkpoints' || mode === 'tasks';
-      yield { event: mode + place, data: isDebug ? withoutPrivateKeys(toWire(payload)) : toWire(payload) };
+      if (this.#modes.has('messages')) yield* this.#messages.piece(message, metadata);
+      return;
     }
+    // Beside whole checkpoints LangGraph may send their short forms, which belong to the newer protocol.
+    const isDebug = mode === 'debug' || mode === 'checkpoints' || mode === 'tasks';
+    const isMeant = this.#modes.has(mode as StreamMode) && !(mode === 'checkpoints' && isCheckpointEnvelope(payload));
+    if (isMeant)
+      yield {
+        event: mode + place,
+        data: isDebug ? withoutPrivateKeys(toDebugPayload(mode, payload)) : toWire(payload),
+      };
+    if (mode === 'values' && place === '' && this.#modes.has('messages')) yield* this.#messages.state(payload);
   }
 }

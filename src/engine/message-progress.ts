@@ -4,28 +4,43 @@ import type { EmittedEvent } from '../core/run-event.ts';
 import { toWire } from './wire.ts';
 
 /**
- * The wire's older `messages` mode: `messages/metadata` once a message, `messages/partial` with all of it so far at each
- * chunk, `messages/complete` for one that came whole.
+ * The wire's older `messages` mode: of a message that a model writes, `messages/metadata` once and `messages/partial` with all
+ * of it so far at each piece; `messages/complete` for those that the state has got since it was shown last.
  */
 export class MessageProgress {
   readonly #sofar = new Map<string, BaseMessageChunk>();
-  readonly #announced = new Set<string>();
+  readonly #completed = new Set<string>();
 
-  *advance(message: BaseMessage, metadata: unknown): Generator<EmittedEvent, void> {
-    const id = message.id ?? '';
-    if (!this.#announced.has(id)) {
-      this.#announced.add(id);
-      yield { event: 'messages/metadata', data: { [id]: { metadata: toWire(metadata) } } };
-    }
-    if (!isBaseMessageChunk(message)) {
-      yield { event: 'messages/complete', data: [toWire(message)] };
-      return;
-    }
+  /** Messages that come whole are told about when the state has them. */
+  *piece(message: BaseMessage, metadata: object): Generator<EmittedEvent, void> {
+    const { id } = message;
+    if (id === undefined || !isBaseMessageChunk(message)) return;
     const before = this.#sofar.get(id);
+    if (!before) yield { event: 'messages/metadata', data: { [id]: { metadata: toWire(withoutTracing(metadata)) } } };
     const accumulated = before ? before.concat(message) : message;
     this.#sofar.set(id, accumulated);
     yield { event: 'messages/partial', data: [wholeType(toWire(accumulated))] };
   }
+
+  *state(values: unknown): Generator<EmittedEvent, void> {
+    const messages = isRecord(values) ? [values['messages']].flat() : [];
+    const fresh = messages.filter((message): message is { id: string } => {
+      if (!isRecord(message) || typeof message['id'] !== 'string' || this.#completed.has(message['id'])) return false;
+      this.#completed.add(message['id']);
+      return true;
+    });
+    if (fresh.length > 0) yield { event: 'messages/complete', data: toWire(fresh) };
+  }
+}
+
+/** This mode is older than the tags and the name that LangGraph puts beside the metadata. */
+function withoutTracing(metadata: object): object {
+  const { tags: _tags, name: _name, ...rest } = metadata as { tags?: unknown; name?: unknown };
+  return rest;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }
 
 /** What is accumulated is shown as the message that it becomes: `ai`, not `AIMessageChunk`. */

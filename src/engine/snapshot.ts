@@ -1,3 +1,4 @@
+import type { RunnableConfig } from '@langchain/core/runnables';
 import type { StateSnapshot } from '@langchain/langgraph';
 import type { Json, JsonObject } from '../core/json.ts';
 import type { Interrupt, Interrupts } from '../core/thread.ts';
@@ -13,7 +14,8 @@ interface TaskState {
   checkpoint: Json;
   /** The subgraph's state, when it was asked for. */
   state: ThreadState | null;
-  result?: Json;
+  /** What it wrote; null while it has not. */
+  result: Json;
 }
 
 /** The state of a thread at one checkpoint. Field names are the wire's. */
@@ -60,7 +62,7 @@ export function interruptsOf(snapshot: StateSnapshot): Interrupts {
 }
 
 /** The part of a configuration that says which checkpoint it is; null when it says none. */
-export function toCheckpoint(config: StateSnapshot['parentConfig']): Json {
+export function toCheckpoint(config: RunnableConfig | undefined): Json {
   const { thread_id, checkpoint_id, checkpoint_ns, checkpoint_map } = config?.configurable ?? {};
   if (thread_id === undefined) return null;
   return toWire({
@@ -73,7 +75,6 @@ export function toCheckpoint(config: StateSnapshot['parentConfig']): Json {
 
 function toTaskState(task: StateSnapshot['tasks'][number]): TaskState {
   const { state } = task;
-  const result = task.result === undefined ? {} : { result: toWire(task.result) };
   return {
     id: task.id,
     name: task.name,
@@ -82,7 +83,7 @@ function toTaskState(task: StateSnapshot['tasks'][number]): TaskState {
     interrupts: toInterrupts(task.interrupts),
     checkpoint: state && !('values' in state) ? toCheckpoint(state) : null,
     state: state && 'values' in state ? toThreadState(state) : null,
-    ...result,
+    result: toWire(task.result),
   };
 }
 

@@ -132,7 +132,7 @@ export class RunStreams {
     };
   }
 
-  /** The events that follow `last` as far as they are known here; null when the run is gone. */
+  /** The events that follow `last` as far as they are known here; null when there will be none. */
   async #next(runId: string, inbox: Inbox, last: number): Promise<RunEvent[] | null> {
     const fresh = inbox.fresh.filter((event) => event.seq > last);
     inbox.fresh = [];
@@ -142,8 +142,10 @@ export class RunStreams {
     inbox.mustLook = false;
     const page = await this.#events.after(runId, last, PAGE);
     if (page.length === PAGE) inbox.mustLook = true;
-    if (page.length === 0 && !(await this.#events.runExists(runId))) return null;
-    return page;
+    if (page.length > 0 || (await this.#events.isExpected(runId))) return page;
+    // It has ended or is gone. The end may have come between the two questions; else the reader has asked for what is past it.
+    const rest = await this.#events.after(runId, last, PAGE);
+    return rest.length > 0 ? rest : null;
   }
 
   #hint(ids: string | null): void {

@@ -60,7 +60,7 @@ describe('the stream of a run', () => {
     });
     const older = await collect(client.runs.stream(await newThread(), 'chat', { input: chat, streamMode: 'messages' }));
     const names = new Set(older.map((event) => event.event));
-    expect(names).toEqual(new Set(['metadata', 'messages/metadata', 'messages/partial']));
+    expect(names).toEqual(new Set(['metadata', 'messages/metadata', 'messages/partial', 'messages/complete']));
   });
 
   it('has what a node tells, tasks, checkpoints, debug and events', async () => {
@@ -131,7 +131,9 @@ describe('joining a run', () => {
       expect(await collect(client.runs.joinStream(threadId, run.run_id, { lastEventId }))).toEqual(all);
     }
     expect(await collect(client.runs.joinStream(threadId, run.run_id, { lastEventId: '4' }))).toEqual(all.slice(5));
-    expect(await collect(client.runs.joinStream(threadId, run.run_id, { lastEventId: '7' }))).toEqual([]);
+    for (const lastEventId of ['7', '99']) {
+      expect(await collect(client.runs.joinStream(threadId, run.run_id, { lastEventId }))).toEqual([]);
+    }
     const updates = await collect(client.runs.joinStream(threadId, run.run_id, { streamMode: ['updates'] as never }));
     expect(updates).toEqual(all.filter((event) => event.event !== 'values'));
   });

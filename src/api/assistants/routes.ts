@@ -73,10 +73,12 @@ export function assistantRoutes(assistants: AssistantService, threads: ThreadSer
         summary: 'Delete an assistant, with `delete_threads` also the threads that it ran on last',
         params: schemas.assistantPath,
         query: schemas.deleteQuery,
+        answer: schemas.deleted,
       },
       async ({ caller, params, query }) => {
         const assistantId = await assistants.delete(caller, params.assistant_id);
         if (query.delete_threads === true) await threads.deleteOfAssistant(caller, assistantId);
+        return [assistantId];
       },
     ),
     ...versionRoutes(assistants),

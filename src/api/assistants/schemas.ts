@@ -81,6 +81,8 @@ export const graphQuery = z.strictObject({
 export const subgraphQuery = z.strictObject({ recurse: flag.optional() });
 export const deleteQuery = z.strictObject({ delete_threads: flag.optional() });
 
+/** The id of what is gone. */
+export const deleted = z.array(z.string());
 export const graphDrawing = z.object({ nodes: z.array(jsonObject), edges: z.array(jsonObject) });
 export const graphSchemas = z.object({
   graph_id: z.string(),

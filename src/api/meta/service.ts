@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { LANGGRAPH_VERSION } from '../../engine/langgraph-version.ts';
 
 /** The level of the LangGraph API that is spoken: Studio and others switch features on by it. */
 const API_VERSION = '1.5.1';
@@ -15,19 +15,11 @@ export interface ServerInfo {
 export function serverInfo(): ServerInfo {
   return {
     version: API_VERSION,
-    langgraph_js_version: langgraphVersion(),
+    langgraph_js_version: LANGGRAPH_VERSION,
     context: 'js',
     flags: { assistants: true, crons: false, langsmith: false, langsmith_tracing_replicas: false },
     baton: { version: versionIn(new URL('../../../package.json', import.meta.url)) },
   };
-}
-
-function langgraphVersion(): string | null {
-  try {
-    return versionIn(createRequire(import.meta.url).resolve('@langchain/langgraph/package.json'));
-  } catch {
-    return null;
-  }
 }
 
 function versionIn(packageFile: string | URL): string {
