@@ -14,7 +14,7 @@ import { uuidv7 } from './core/ids.ts';
 import { importExport } from './core/project-export.ts';
 import { Assistants } from './database/assistants.ts';
 import { Database } from './database/database.ts';
-import { startPostgres, type PostgresServer } from './database/embedded/start-postgres.ts';
+import { KeptPostgres } from './database/embedded/keep-postgres.ts';
 import { migrate } from './database/migrate.ts';
 import { RunEvents } from './database/run-events.ts';
 import { RunQueue } from './database/run-queue.ts';
@@ -166,7 +166,7 @@ export class BatonServer {
 export interface ServerParts {
   config: BatonConfig;
   log: Logger;
-  postgres: PostgresServer | null;
+  postgres: KeptPostgres | null;
   database: Database;
   authenticator: Authenticator;
   /** The project's own app, which stands in front of the API; null: none. */
@@ -187,7 +187,7 @@ export interface ServerParts {
 async function openParts(
   config: BatonConfig,
   { log, decorate }: ServerOptions,
-  postgres: PostgresServer | null,
+  postgres: KeptPostgres | null,
 ): Promise<ServerParts> {
   // First: a server that cannot tell who its callers are must not start.
   const authenticator = await Authenticator.open(config.auth, config.http.configurableHeaders);
@@ -198,6 +198,7 @@ async function openParts(
     url: config.databaseUrl ?? postgres?.url ?? '',
     log,
     applicationName: `baton ${hostname()} ${process.pid}`,
+    onLost: () => void postgres?.revive(),
   });
   const database = decorate?.database?.(opened) ?? opened;
   await migrate(database);
@@ -234,9 +235,9 @@ async function openParts(
   };
 }
 
-async function openPostgres(config: BatonConfig, log: Logger): Promise<PostgresServer | null> {
+async function openPostgres(config: BatonConfig, log: Logger): Promise<KeptPostgres | null> {
   if (config.databaseUrl !== null) return null;
-  return startPostgres({ dataDir: join(config.dataDir, 'postgres'), log });
+  return KeptPostgres.start({ dataDir: join(config.dataDir, 'postgres'), log });
 }
 
 function createWorker(
@@ -252,6 +253,7 @@ function createWorker(
     queue,
     executor: { execute: (attempt) => within(() => executor.execute(attempt)) },
     listener: database.listener,
+    databaseUrl: database.url,
     graphIds: graphs.ids(),
     workerId: `${hostname()}:${process.pid}:${uuidv7()}`,
     concurrency,

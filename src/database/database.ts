@@ -12,6 +12,8 @@ export interface DatabaseOptions {
   log: Logger;
   applicationName: string;
   maxConnections?: number;
+  /** Called while the database is out of reach: whoever runs it may start it again. */
+  onLost?: () => void;
 }
 
 /** One pool and one listening connection to the control plane. Survives killed backends and restarts of the server. */
@@ -22,7 +24,7 @@ export class Database implements Queryable {
   /** Statement text -> name: each text is parsed and planned once a connection. Only for texts from the source, never built ones. */
   readonly #names = new Map<string, string>();
 
-  constructor({ url, log, applicationName, maxConnections = 20 }: DatabaseOptions) {
+  constructor({ url, log, applicationName, maxConnections = 20, onLost }: DatabaseOptions) {
     this.url = url;
     const options: PoolConfig = {
       connectionString: url,
@@ -39,7 +41,7 @@ export class Database implements Queryable {
     });
     // Without a listener a killed idle backend would end the process.
     this.pool.on('error', (error) => log.warn({ err: error }, 'an idle database connection was lost'));
-    this.listener = new Listener(() => new Client(options), log);
+    this.listener = new Listener(() => new Client(options), log, onLost);
   }
 
   async query<T>(text: string, values: readonly unknown[] = []): Promise<T[]> {

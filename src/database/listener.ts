@@ -13,14 +13,17 @@ const RETRY_MS = 250;
 export class Listener {
   readonly #hints = new Map<string, Set<Hint>>();
   readonly #connect: () => pg.Client;
+  readonly #onLost: () => void;
   readonly #log: Logger;
   #client: pg.Client | null = null;
   #opening: Promise<void> | null = null;
   #retry: NodeJS.Timeout | null = null;
   #closed = false;
 
-  constructor(connect: () => pg.Client, log: Logger) {
+  /** `onLost` is called whenever there is no connection, and at each failed try to make one. */
+  constructor(connect: () => pg.Client, log: Logger, onLost: () => void = () => undefined) {
     this.#connect = connect;
+    this.#onLost = onLost;
     this.#log = log;
   }
 
@@ -75,6 +78,7 @@ export class Listener {
   }
 
   #reopen(): void {
+    this.#onLost();
     this.#retry = setTimeout(() => {
       if (this.#closed) return;
       this.#open().then(

@@ -29,6 +29,8 @@ export type AttemptRef = Pick<ClaimedRun, 'run_id' | 'thread_id' | 'fencing_toke
 export interface RunEnd {
   status: Extract<RunStatus, 'success' | 'error' | 'timeout' | 'interrupted'>;
   error: RunError | null;
+  /** The runs that wait behind it wait on, until somebody goes on with the thread. */
+  pauses: boolean;
   /** The number of the log's last row, and when it was written (milliseconds since the epoch). */
   endSeq: number;
   endAt: number;
@@ -69,15 +71,7 @@ export class RunQueue {
 
   /** Extends the leases of these attempts and returns those that are still this worker's. */
   async heartbeat(tokens: number[], leaseMs: number): Promise<HeldRun[]> {
-    return this.#db.prepared(
-      `update baton.runs set lease_until = now() + $2 * interval '1 millisecond'
-       where run_id in (
-         select run_id from baton.runs where fencing_token = any($1::bigint[]) and status = 'running'
-         order by run_id for no key update
-       )
-       returning run_id, fencing_token, cancel_action`,
-      [tokens, leaseMs],
-    );
+    return this.#db.prepared(EXTEND_LEASES, [tokens, leaseMs]);
   }
 
   /**
@@ -112,7 +106,7 @@ export class RunQueue {
          ), log as (
            insert into baton.run_events (run_id, seq, event, data, created_at)
            select run_id, $5, '${END_EVENT}', $6, to_timestamp($7::bigint / 1000.0) from ended
-         )
+         ), rests as (update baton.threads set paused = true where $8 and thread_id in (select thread_id from ended))
          select ${NOTIFY_EVENTS}, pg_notify('${CHANNELS.runs}', '') from ended`,
         [
           attempt.run_id,
@@ -122,6 +116,7 @@ export class RunQueue {
           end.endSeq,
           JSON.stringify({ status: end.status }),
           end.endAt,
+          end.pauses,
         ],
       );
       if (ended.length === 0) throw new FencedError(attempt.thread_id);
@@ -181,6 +176,14 @@ export class RunQueue {
   }
 }
 
+/** $1: fencing tokens, $2: milliseconds. In the order of their ids, as `RunEvents.append` locks them. */
+export const EXTEND_LEASES = `update baton.runs set lease_until = now() + $2 * interval '1 millisecond'
+ where run_id in (
+   select run_id from baton.runs where fencing_token = any($1::bigint[]) and status = 'running'
+   order by run_id for no key update
+ )
+ returning run_id, fencing_token, cancel_action`;
+
 const CLAIM = `
   with expired as (
     select run_id from baton.runs where status = 'running' and lease_until < now() and graph_id = any($2)
@@ -189,6 +192,7 @@ const CLAIM = `
     select run_id from baton.runs r
     where status = 'pending' and available_at <= now() and graph_id = any($2)
       and not exists (select 1 from baton.runs o where o.thread_id = r.thread_id and o.status = 'running')
+      and not exists (select 1 from baton.threads t where t.thread_id = r.thread_id and t.paused)
       and not exists (select 1 from baton.runs o where o.thread_id = r.thread_id and o.status = 'pending'
                       and (o.attempt > 0, -o.position) > (r.attempt > 0, -r.position)
                       and (o.attempt > 0 or o.available_at <= now()))

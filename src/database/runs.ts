@@ -8,12 +8,16 @@ import { END_EVENT } from '../core/run-event.ts';
 import type { CancelAction, Run, RunStatus } from '../core/run.ts';
 import { CHANNELS, NOTIFY_EVENTS } from './channels.ts';
 import type { Database, Queryable } from './database.ts';
-import { lockThread, UNLESS_DELETED } from './threads.ts';
+import { IS_BUSY, lockThread, UNLESS_DELETED } from './threads.ts';
 
 const COLUMNS = 'run_id, thread_id, assistant_id, created_at, updated_at, status, metadata, kwargs, multitask_strategy';
 /** A run belongs to whom its thread belongs to. `$n` is the parameter with what the thread's metadata must contain. */
 const within = (n: number) =>
   `exists (select 1 from baton.threads t where t.thread_id = runs.thread_id and t.metadata @> $${n})`;
+
+/** What goes on with a paused thread goes before what was queued on it. Null on any other thread ($2). */
+const FIRST_AFTER_PAUSE = `select min(o.position) - 1 from baton.runs o join baton.threads t using (thread_id)
+  where t.thread_id = $2 and t.paused and o.status = 'pending'`;
 
 export interface EnqueueRequest {
   run: Omit<Run, 'created_at' | 'updated_at' | 'status'> & { graph_id: string };
@@ -47,7 +51,8 @@ export class Runs implements Guarded<Runs> {
   }
 
   /**
-   * One transaction applies the multitask strategy, inserts the run, marks the thread busy and wakes a worker.
+   * One transaction applies the multitask strategy, inserts the run, marks the thread busy and wakes a worker. A paused
+   * thread goes on with it.
    * Throws NotFoundError (thread) and BusyError (`reject`).
    */
   async enqueue(request: EnqueueRequest): Promise<Run> {
@@ -59,10 +64,11 @@ export class Runs implements Guarded<Runs> {
       await makeRoom(tx, run);
       const [row] = await tx.query<Run>(
         `with thread as (
-           update baton.threads set status = 'busy', metadata = metadata || $9, config = $10, updated_at = now() where thread_id = $2
+           update baton.threads set status = 'busy', paused = false, metadata = metadata || $9, config = $10, updated_at = now() where thread_id = $2
          ), wake as (select pg_notify('${CHANNELS.runs}', ''))
-         insert into baton.runs (run_id, thread_id, assistant_id, graph_id, status, kwargs, metadata, multitask_strategy, available_at, auth_user)
-         select $1, $2, $3, $4, 'pending', $5, $6, $7, now() + $8 * interval '1 millisecond', $11 from wake
+         insert into baton.runs (run_id, thread_id, assistant_id, graph_id, status, kwargs, metadata, multitask_strategy, available_at, auth_user, position)
+         select $1, $2, $3, $4, 'pending', $5, $6, $7, now() + $8 * interval '1 millisecond', $11,
+           coalesce((${FIRST_AFTER_PAUSE}), nextval(pg_get_serial_sequence('baton.runs', 'position'))) from wake
          returning ${COLUMNS}`,
         [
           run.run_id,
@@ -173,8 +179,7 @@ type ActiveRun = Pick<Run, 'run_id' | 'status'> & { begun: boolean };
 async function refreshStatus(tx: Queryable, threadId: string): Promise<void> {
   await tx.query(
     `update baton.threads set updated_at = now(),
-       status = case when exists (select 1 from baton.runs r where r.thread_id = $1 and r.status in ('pending', 'running'))
-                then 'busy' else resting_status end
+       status = case when ${IS_BUSY} then 'busy' else resting_status end
      where thread_id = $1`,
     [threadId],
   );

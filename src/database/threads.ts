@@ -192,11 +192,14 @@ export async function lockThread(tx: Queryable, threadId: string, access = Acces
   return rows.length > 0;
 }
 
+/** Whether a row of `threads` has a run that is running, or one that waits for nothing but a worker. */
+export const IS_BUSY = `exists (select 1 from baton.runs r where r.thread_id = threads.thread_id
+  and (r.status = 'running' or r.status = 'pending' and not threads.paused))`;
+
 /** Shows an outcome ($2 …: `outcomeValues`) on thread $1. Right only under the thread's row lock. */
 export const SETTLE = `update baton.threads set values = $2, interrupts = $3, error = $4, resting_status = $5,
   updated_at = now(), state_updated_at = now(),
-  status = case when exists (select 1 from baton.runs r where r.thread_id = $1 and r.status in ('pending', 'running'))
-           then 'busy' else $5 end
+  status = case when ${IS_BUSY} then 'busy' else $5 end
   where thread_id = $1`;
 
 /** For the insertion of thread $1. */
@@ -208,9 +211,6 @@ export function outcomeValues({ values, interrupts, error, status }: ThreadOutco
 }
 
 async function isBusy(tx: Queryable, threadId: string): Promise<boolean> {
-  const rows = await tx.query(
-    `select 1 from baton.runs where thread_id = $1 and status in ('pending', 'running') limit 1`,
-    [threadId],
-  );
+  const rows = await tx.query(`select 1 from baton.threads where thread_id = $1 and ${IS_BUSY}`, [threadId]);
   return rows.length > 0;
 }

@@ -191,7 +191,14 @@ export class Executor {
     const endSeq = runLog.nextSeq;
     const error = status === 'error' ? (outcome.error as RunError | null) : null;
     const endAt = Date.now();
-    await queue.finish(run, { status, error, endSeq, endAt, outcome });
+    await queue.finish(run, {
+      status,
+      error,
+      pauses: attempt.reason === 'pause' && status === 'interrupted',
+      endSeq,
+      endAt,
+      outcome,
+    });
     streams.publish(run.run_id, [{ seq: endSeq, event: END_EVENT, data: JSON.stringify({ status }), at: endAt }]);
     observer.ended(run.graph_id, status);
   }

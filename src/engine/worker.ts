@@ -3,6 +3,7 @@ import { CHANNELS } from '../database/channels.ts';
 import type { Listener } from '../database/listener.ts';
 import type { RunQueue } from '../database/run-queue.ts';
 import { Attempt } from './attempt.ts';
+import { LeaseKeeper } from './lease-keeper.ts';
 import type { Executor } from './executor.ts';
 import type { RunObserver } from './run-observer.ts';
 
@@ -10,6 +11,8 @@ export interface WorkerOptions {
   queue: RunQueue;
   executor: Pick<Executor, 'execute'>;
   listener: Listener;
+  /** For a connection that keeps leases while nodes block the event loop. */
+  databaseUrl: string;
   /** Only runs of these graphs are taken. */
   graphIds: string[];
   workerId: string;
@@ -29,6 +32,7 @@ export class Worker {
   readonly #attempts = new Map<number, { attempt: Attempt; ended: Promise<void> }>();
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #unlisten: (() => void)[] = [];
+  #leases: LeaseKeeper | null = null;
   #ticking: Promise<number> | null = null;
   #tickAgain = false;
   #stopping = false;
@@ -44,12 +48,14 @@ export class Worker {
   }
 
   async start(): Promise<void> {
-    const { listener, leaseMs, pollMs } = this.#options;
+    const { listener, databaseUrl, leaseMs, pollMs } = this.#options;
+    this.#leases = new LeaseKeeper({ databaseUrl, leaseMs });
     this.#unlisten.push(await listener.listen(CHANNELS.runs, () => this.wake()));
     this.#unlisten.push(await listener.listen(CHANNELS.cancel, (runId) => this.#onCancel(runId)));
     this.#timers.push(
       setInterval(() => this.wake(), pollMs),
       setInterval(() => void this.heartbeat(), leaseMs / 3),
+      setInterval(() => this.#leases?.beat(), leaseMs / 8),
     );
     this.wake();
   }
@@ -114,6 +120,7 @@ export class Worker {
     await Promise.all(inHand.map(({ ended }) => ended));
     clearTimeout(deadline);
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
+    await this.#leases?.stop();
   }
 
   /** Which of the ways to stop is asked for, the heartbeat brings. */
@@ -142,8 +149,10 @@ export class Worker {
     if (count === 1) this.#options.observer.firstClaimed(waited_ms);
     const ended = this.#options.executor.execute(attempt).finally(() => {
       this.#attempts.delete(token);
+      this.#leases?.hold([...this.#attempts.keys()]);
       this.wake();
     });
     this.#attempts.set(token, { attempt, ended });
+    this.#leases?.hold([...this.#attempts.keys()]);
   }
 }

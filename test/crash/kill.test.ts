@@ -41,13 +41,13 @@ async function arm(point: string): Promise<void> {
   await database.query('insert into armed (point) values ($1)', [point]);
 }
 
-async function enqueue(): Promise<{ thread_id: string; run_id: string }> {
+async function enqueue(graphId = 'relay'): Promise<{ thread_id: string; run_id: string }> {
   const run = { run_id: uuidv7(), thread_id: uuidv7() };
   await new Runs(database).enqueue({
     run: {
       ...run,
-      assistant_id: systemAssistantId('relay'),
-      graph_id: 'relay',
+      assistant_id: systemAssistantId(graphId),
+      graph_id: graphId,
       kwargs: {
         input: { passed: ['input'] },
         config: {},
@@ -152,5 +152,16 @@ describe('kill -9 of a worker', () => {
     await followToEnd(run.run_id);
     const begun = await expectWhole(run);
     expect([...begun.values()]).toEqual(NODES.map(() => 1));
+  });
+});
+
+describe('a node that blocks the event loop for longer than the lease', () => {
+  it('keeps its run: it is at work, not dead', async () => {
+    await replacement;
+    const { thread_id, run_id } = await enqueue('busy');
+    await followToEnd(run_id);
+    expect((await new Runs(database).get(thread_id, run_id))?.status).toBe('success');
+    const begun = await database.query<{ n: number }>('select count(*) n from ledger where run_id = $1', [run_id]);
+    expect(begun).toEqual([{ n: 1 }]);
   });
 });

@@ -24,6 +24,17 @@ function runner(name: string) {
   };
 }
 
+/** Blocks the event loop for three leases, as a node does that computes. */
+export const busy = new StateGraph(State)
+  .addNode('compute', async (state: typeof State.State, config: { configurable?: Record<string, unknown> }) => {
+    const done = await runner('compute')(state, config);
+    for (const until = Date.now() + 3000; Date.now() < until;);
+    return done;
+  })
+  .addEdge(START, 'compute')
+  .addEdge('compute', END)
+  .compile();
+
 /** a, then b1 and b2 side by side, then c and d. */
 export const relay = new StateGraph(State)
   .addNode('a', runner('a'))

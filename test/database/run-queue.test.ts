@@ -94,7 +94,7 @@ async function claimOne(graphId: string, leaseMs = LEASE_MS): Promise<ClaimedRun
 
 const statusOf = async (threadId: string) => (await threads.get(threadId))?.status;
 const finish = (run: ClaimedRun, outcome = DONE) =>
-  queue.finish(run, { status: 'success', error: null, endSeq: 0, endAt: 0, outcome });
+  queue.finish(run, { status: 'success', error: null, pauses: false, endSeq: 0, endAt: 0, outcome });
 
 describe('enqueue', () => {
   it('refuses a missing thread unless it may create it', async () => {
@@ -227,6 +227,32 @@ describe('cancel', () => {
   });
 });
 
+describe('a paused thread', () => {
+  it('keeps what is queued on it waiting until somebody goes on with it, and that goes first', async () => {
+    const graphId = uuidv7();
+    const { thread_id: threadId } = await enqueue({ graphId });
+    const paused = await claimOne(graphId);
+    const queued = await enqueue({ graphId, threadId });
+    const outcome = { ...DONE, status: 'interrupted' } as const;
+    await queue.finish(paused, {
+      status: 'interrupted',
+      error: null,
+      pauses: true,
+      endSeq: 0,
+      endAt: Date.now(),
+      outcome,
+    });
+    expect(await statusOf(threadId)).toBe('interrupted');
+    expect(await claim(graphId)).toEqual([]);
+    await threads.reserve(threadId);
+    const goesOn = await enqueue({ graphId, threadId });
+    const first = await claimOne(graphId);
+    expect(first.run_id).toBe(goesOn.run_id);
+    await finish(first);
+    expect((await claimOne(graphId)).run_id).toBe(queued.run_id);
+  });
+});
+
 describe('reserve', () => {
   it('gives an idle thread a token older than any later run has, and refuses a busy one', async () => {
     const graphId = uuidv7();
@@ -261,7 +287,14 @@ describe('values that a database might not take', () => {
         data: JSON.stringify(values),
       },
     ]);
-    await queue.finish(claimed, { status: 'success', error: null, endSeq: 1, endAt: 0, outcome: { ...DONE, values } });
+    await queue.finish(claimed, {
+      status: 'success',
+      error: null,
+      pauses: false,
+      endSeq: 1,
+      endAt: 0,
+      outcome: { ...DONE, values },
+    });
     expect((await threads.get(run.thread_id))?.values).toEqual(values);
     expect(JSON.parse((await events.last(run.run_id, 'values'))?.data ?? '')).toEqual(values);
     const page = { limit: 10, offset: 0, sort_by: 'created_at', sort_order: 'desc' } as const;

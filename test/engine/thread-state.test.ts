@@ -285,7 +285,14 @@ describe.each(['memory:', 'postgres'])('with the state in %s', (store) => {
       const claimed = await queue.claim({ workerId: 'w', graphIds: ['line'], limit: 10, leaseMs: 60_000 });
       const run = claimed.find(({ thread_id }) => thread_id === thread.thread_id);
       const outcome: ThreadOutcome = { status: 'idle', values: { log: ['run'] }, interrupts: {}, error: null };
-      await queue.finish(run as ClaimedRun, { status: 'success', error: null, endSeq: 0, endAt: 0, outcome });
+      await queue.finish(run as ClaimedRun, {
+        status: 'success',
+        error: null,
+        pauses: false,
+        endSeq: 0,
+        endAt: 0,
+        outcome,
+      });
       await threads.settle(thread.thread_id, { ...outcome, values: { log: ['late'] } }, token);
       expect(await threads.get(thread.thread_id)).toMatchObject({ status: 'idle', values: { log: ['run'] } });
     });
