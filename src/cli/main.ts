@@ -22,6 +22,10 @@ const COMMANDS: Record<string, Command> = {
     summary: 'the invoice pipeline end to end, with a worker killed half-way (in a checkout of Baton)',
     load: async () => (await import('./demo/demo.ts')).demo,
   },
+  key: {
+    summary: 'make an API key and what BATON_API_KEYS is to be told of it',
+    load: async () => (await import('./key.ts')).key,
+  },
   migrate: {
     summary: 'bring the databases up to date and end',
     load: async () => (await import('./migrate.ts')).migrate,

@@ -11,6 +11,9 @@ export interface CliOptions {
   /** For the demo: end when it is done, and the document of a person's own. */
   once: boolean;
   pdf: string | null;
+  /** Of an API key. */
+  name: string;
+  scope: string | null;
   help: boolean;
 }
 
@@ -18,10 +21,12 @@ export const OPTIONS_HELP = `
   -c, --config PATH   langgraph.json of the project to serve (default: ./langgraph.json)
   -p, --port N        port of the API (default: 2024; 0 = any free one)
       --host H        address to listen on (default: 127.0.0.1)
-      --insecure      allow an address that others can reach, without authentication
+      --insecure      allow an address that others can reach, although no authentication is configured
   -n, --workers N     runs at once (default: 10)
       --once          end when the demo is done instead of serving on (demo)
       --pdf FILE      a document of your own (demo)
+      --name NAME     whose key it is (key; default: default)
+      --scope SCOPE   what it may do: read, write or admin (key; default: admin)
       --no-worker     answer the API only and leave the runs to other processes (start)
   -h, --help          this text
   -v, --version       Baton's version`;
@@ -40,6 +45,8 @@ export function parseOptions(args: string[]): CliOptions {
     worker: !values['no-worker'],
     once: values.once,
     pdf: values.pdf ?? null,
+    name: values.name,
+    scope: values.scope ?? null,
     help: values.help,
   };
 }
@@ -57,6 +64,8 @@ function parse(args: string[]) {
         'no-worker': { type: 'boolean', default: false },
         once: { type: 'boolean', default: false },
         pdf: { type: 'string' },
+        name: { type: 'string', default: 'default' },
+        scope: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
     });

@@ -18,6 +18,14 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
       version,
       description: 'Threads, runs and assistants of LangGraph graphs. Unknown fields are named in a `Warning` header.',
     },
+    // Where authentication is configured, one of these is needed by everything that does not say otherwise.
+    security: [{}, { key: [] }, { bearer: [] }],
+    components: {
+      securitySchemes: {
+        key: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+        bearer: { type: 'http', scheme: 'bearer' },
+      },
+    },
     paths,
   };
 }
@@ -29,6 +37,7 @@ function operation(route: Route): JsonObject {
     summary: route.summary,
     ...(route.description && { description: route.description }),
     tags: [route.path.split('/')[1] ?? ''],
+    ...(route.access === 'open' && { security: [] }),
     ...(parameters.length > 0 && { parameters }),
     ...(route.body && {
       requestBody: { content: { 'application/json': { schema: jsonSchema(route.body, 'input') } } },

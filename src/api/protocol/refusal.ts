@@ -39,6 +39,7 @@ const CODE_OF: Partial<Record<ErrorCode, RefusalCode>> = {
   unsupported_field: 'not_supported',
   unauthorized: 'permission_denied',
   forbidden: 'permission_denied',
+  not_found: 'permission_denied',
   conflict: 'invalid_argument',
   busy: 'invalid_argument',
   fenced: 'unknown_error',

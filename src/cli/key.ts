@@ -1,0 +1,15 @@
+import { createApiKey } from '../auth/api-keys.ts';
+import { KEY_SCOPES } from '../core/caller.ts';
+import { InvalidInputError } from '../core/errors.ts';
+import type { CliOptions } from './options.ts';
+
+/** Makes an API key. What it prints first is shown once and kept nowhere. */
+export async function key({ name, scope }: CliOptions): Promise<void> {
+  if (!/^[\w.@-]+$/.test(name)) throw new InvalidInputError(`--name "${name}" must be of letters, digits, and . _ - @`);
+  const scopes = KEY_SCOPES.filter((known) => known === scope);
+  if (scope !== null && scopes.length === 0) {
+    throw new InvalidInputError(`--scope must be one of ${KEY_SCOPES.join(', ')}, not "${scope}"`);
+  }
+  const made = createApiKey(name, scopes);
+  console.log(`The key, for its bearer:     ${made.key}\nTo add to BATON_API_KEYS:    ${made.entry}`);
+}
