@@ -42,7 +42,7 @@ export interface ApiParts {
   threadStreams: ThreadStreams;
   graphs: GraphRegistry;
   states: ThreadStates;
-  saver: Pick<DurableSaver, 'getTuple' | 'deleteThread'>;
+  saver: Pick<DurableSaver, 'getTuple' | 'deleteThread' | 'storage'>;
   database: Database;
   log: Logger;
   config: { http: Pick<BatonConfig['http'], 'cors' | 'disabled'> };

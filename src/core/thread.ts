@@ -30,6 +30,14 @@ export interface Thread {
   error: Json;
 }
 
+/** How long a thread is kept. Counts from when it was set; a thread that is busy then is kept until it is not. */
+export interface ThreadTtl {
+  /** What happens then. */
+  strategy: 'delete';
+  ttl_minutes: number;
+  expires_at: string;
+}
+
 /** What a thread looks like to the world while no run is waiting or running on it. */
 export interface ThreadOutcome {
   status: Exclude<ThreadStatus, 'busy'>;

@@ -127,6 +127,18 @@ export class Runs implements Guarded<Runs> {
     return row ?? null;
   }
 
+  /** The runs that wait or run, in the order in which they came; of one thread, if one is named. */
+  async active(
+    statuses: readonly ('pending' | 'running')[],
+    threadId?: string,
+  ): Promise<Pick<Run, 'thread_id' | 'run_id'>[]> {
+    return this.#db.query(
+      `select thread_id, run_id from baton.runs
+       where status = any($1) and ($2::uuid is null or thread_id = $2) and ${within(3)} order by position`,
+      [statuses, threadId ?? null, this.#access.contains],
+    );
+  }
+
   /** Stops a run wherever it is. Throws NotFoundError. */
   async cancel(threadId: string, runId: string, action: CancelAction): Promise<CancelResult> {
     return this.#db.transaction(async (tx) => {

@@ -1,13 +1,19 @@
 import { Access, type Guarded } from '../core/access.ts';
 import { BusyError, NotFoundError } from '../core/errors.ts';
 import type { Json, JsonObject } from '../core/json.ts';
-import type { Thread, ThreadOutcome, ThreadStatus } from '../core/thread.ts';
+import type { Thread, ThreadOutcome, ThreadStatus, ThreadTtl } from '../core/thread.ts';
 import { CHANNELS, NOTIFY_EVENTS } from './channels.ts';
 import type { Database, Queryable } from './database.ts';
 import { Filter, pageClause, type Page } from './filter.ts';
 
 const COLUMNS =
   'thread_id, status, metadata, config, values, interrupts, error, created_at, updated_at, state_updated_at';
+
+export interface NewThread {
+  thread_id: string;
+  metadata: JsonObject;
+  ttl_minutes?: number | undefined;
+}
 
 export interface ThreadFilter {
   ids?: string[] | undefined;
@@ -32,11 +38,12 @@ export class Threads implements Guarded<Threads> {
   }
 
   /** Null when the id is taken, or was until just now: the state of a deleted thread may still be there. */
-  async insert(thread: { thread_id: string; metadata: JsonObject }): Promise<Thread | null> {
+  async insert(thread: NewThread): Promise<Thread | null> {
     const [row] = await this.#db.query<Thread>(
-      `insert into baton.threads (thread_id, metadata) select $1::uuid, $2::jsonb ${UNLESS_DELETED}
+      `insert into baton.threads (thread_id, metadata, ttl_minutes, expires_at)
+       select $1::uuid, $2::jsonb, $3::float8, now() + $3 * interval '1 minute' ${UNLESS_DELETED}
        on conflict do nothing returning ${COLUMNS}`,
-      [thread.thread_id, thread.metadata],
+      [thread.thread_id, thread.metadata, thread.ttl_minutes ?? null],
     );
     return row ?? null;
   }
@@ -49,29 +56,52 @@ export class Threads implements Guarded<Threads> {
     return row ?? null;
   }
 
-  async mergeMetadata(threadId: string, metadata: JsonObject): Promise<Thread | null> {
+  /** Merges metadata; with `ttl_minutes` the thread is kept that long from now. */
+  async update({ thread_id, metadata, ttl_minutes }: NewThread): Promise<Thread | null> {
     const [row] = await this.#db.query<Thread>(
-      `update baton.threads set metadata = metadata || $2, updated_at = now()
+      `update baton.threads set metadata = metadata || $2, updated_at = now(),
+         ttl_minutes = coalesce($4, ttl_minutes), expires_at = coalesce(now() + $4 * interval '1 minute', expires_at)
        where thread_id = $1 and metadata @> $3 returning ${COLUMNS}`,
-      [threadId, metadata, this.#access.contains],
+      [thread_id, metadata, this.#access.contains, ttl_minutes ?? null],
     );
     return row ?? null;
   }
 
+  /** Null for a thread that stays until it is deleted. */
+  async ttl(threadId: string): Promise<ThreadTtl | null> {
+    const [row] = await this.#db.query<ThreadTtl>(
+      `select 'delete' strategy, ttl_minutes, expires_at from baton.threads
+       where thread_id = $1 and metadata @> $2 and expires_at is not null`,
+      [threadId, this.#access.contains],
+    );
+    return row ?? null;
+  }
+
+  /** Threads whose time is over and that nobody is busy with. */
+  async expired(): Promise<string[]> {
+    const rows = await this.#db.query<{ thread_id: string }>(
+      `select thread_id from baton.threads where expires_at <= now() and status <> 'busy' order by expires_at limit 100`,
+    );
+    return rows.map((row) => row.thread_id);
+  }
+
   /**
    * Removes the thread, its runs and their events. A worker that still runs one is told to stop and fenced by the missing
-   * row; readers of its log are told to look, and find it gone.
+   * row; readers of its log are told to look, and find it gone. `ifExpired`: not when it was given more time, or got busy.
    */
-  async delete(threadId: string): Promise<boolean> {
+  async delete(threadId: string, { ifExpired = false } = {}): Promise<boolean> {
     const [row] = await this.#db.query<{ deleted: boolean }>(
-      `with gone as (delete from baton.threads where thread_id = $1 and metadata @> $2 returning thread_id),
+      `with gone as (
+         delete from baton.threads where thread_id = $1 and metadata @> $2
+           and (not $3 or (expires_at <= now() and status <> 'busy')) returning thread_id
+       ),
        noted as (insert into baton.deleted_threads (thread_id) select thread_id from gone on conflict do nothing),
        told as (
          select pg_notify('${CHANNELS.cancel}', run_id::text), ${NOTIFY_EVENTS}
          from baton.runs join gone using (thread_id) where status in ('pending', 'running')
        ), left_alone as (select pg_notify('${CHANNELS.events}', thread_id::text) from gone)
        select exists (select from left_alone) deleted, (select count(*) from told) told`,
-      [threadId, this.#access.contains],
+      [threadId, this.#access.contains, ifExpired],
     );
     return row?.deleted ?? false;
   }

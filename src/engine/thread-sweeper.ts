@@ -14,7 +14,10 @@ interface ThreadSweeperParts {
   log: Logger;
 }
 
-/** Deletes the threads that were made for one stateless run, some time after it has ended, and ends half-done deletions. */
+/**
+ * Deletes the threads that were made for one stateless run, some time after it has ended, and those whose time to live is
+ * over, and ends half-done deletions.
+ */
 export class ThreadSweeper {
   readonly #parts: ThreadSweeperParts;
   #timer: NodeJS.Timeout | null = null;
@@ -44,9 +47,11 @@ export class ThreadSweeper {
     let removed = 0;
     for (;;) {
       const due = [...(await queue.sweepable(keepMs)), ...(await threads.halfDeleted(keepMs))];
-      if (due.length === 0 || this.#stopped) return removed;
+      const expired = await threads.expired();
+      if (due.length + expired.length === 0 || this.#stopped) return removed;
       for (const threadId of due) await removeThread(threads, saver, threadId);
-      removed += due.length;
+      for (const threadId of expired) await removeThread(threads, saver, threadId, { ifExpired: true });
+      removed += due.length + expired.length;
     }
   }
 }
@@ -59,8 +64,9 @@ export async function removeThread(
   threads: Threads,
   saver: Pick<DurableSaver, 'deleteThread'>,
   threadId: string,
+  { ifExpired = false } = {},
 ): Promise<boolean> {
-  const existed = await threads.delete(threadId);
+  const existed = await threads.delete(threadId, { ifExpired });
   if (existed || (await threads.isHalfDeleted(threadId))) {
     await saver.deleteThread(threadId);
     await threads.forgetDeleted(threadId);

@@ -64,6 +64,16 @@ export interface CheckpointQuery {
   filter?: Record<string, unknown> | undefined;
 }
 
+/** How much is stored of a thread, in bytes as they were handed over. */
+export interface StoredSizes {
+  /** With the small values in them. */
+  checkpoints: { count: number; bytes: number };
+  /** The big values. */
+  values: { count: number; bytes: number };
+  /** Of steps that are not over, and of such that were not when they were stored. */
+  writes: { count: number; bytes: number };
+}
+
 /**
  * A store of checkpoints: rows of bytes, and no knowledge of what LangGraph means by them.
  *
@@ -88,6 +98,7 @@ export interface CheckpointDriver {
     limit: number,
   ): Promise<StoredCheckpoint[]>;
   values(threadId: string, ids: readonly string[]): Promise<Values>;
+  sizes(threadId: string): Promise<StoredSizes>;
   /** Raises the thread's fence. @throws FencedError when it stands higher already. */
   fence(threadId: string, token: number): Promise<void>;
   /** Removes all of the thread, its fence too: a late change that carries a token finds no fence and is refused. */

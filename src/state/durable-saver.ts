@@ -11,7 +11,7 @@ import {
 } from '@langchain/langgraph-checkpoint';
 import { nextVersion } from './channel-versions.ts';
 import { addressOf, requiredAddress } from './checkpoint-address.ts';
-import type { CheckpointDriver } from './checkpoint-driver.ts';
+import type { CheckpointDriver, StoredSizes } from './checkpoint-driver.ts';
 import { CheckpointReader } from './checkpoint-reader.ts';
 import { CheckpointWriter } from './checkpoint-writer.ts';
 import { type Codec, plainCodec } from './codec/codec.ts';
@@ -123,6 +123,11 @@ export class DurableSaver extends BaseCheckpointSaver {
       pending_writes: (await this.#reader.standingWrites(stored)).length,
       touched_by: [...new Set(runs)],
     };
+  }
+
+  /** How much is stored of a thread. */
+  async storage(threadId: string): Promise<StoredSizes> {
+    return this.#driver.sizes(threadId);
   }
 
   /** Removes all that is stored of a thread. A worker that still runs on it is refused from then on, if it is fenced. */

@@ -291,6 +291,43 @@ describe('cancelling a run', () => {
     await client.runs.join(threadId, run.run_id);
     expect(await client.runs.list(threadId, { status: 'interrupted' })).toHaveLength(2);
   });
+
+  it('can be done for all that wait, that run, or both', async () => {
+    const { client } = server;
+    const threads = [await newThread(), await newThread()];
+    const gated = await Promise.all(threads.map((threadId) => runAtGate(threadId)));
+    const waiting = await Promise.all(threads.map((threadId) => client.runs.create(threadId, 'line', { input })));
+    const statuses = () =>
+      Promise.all(
+        [...gated.map(({ run }) => run), ...waiting].map(
+          async (run) => (await client.runs.get(run.thread_id, run.run_id)).status,
+        ),
+      );
+    await client.runs.cancelMany({ status: 'pending' });
+    expect(await statuses()).toEqual(['running', 'running', 'interrupted', 'interrupted']);
+    const [one] = threads;
+    expect(await call(`${server.url}/runs/cancel`, 'POST', { thread_id: one, status: 'running' })).toMatchObject({
+      status: 204,
+    });
+    await client.runs.join(threads[0] ?? '', gated[0]?.run.run_id ?? '');
+    expect(await statuses()).toEqual(['interrupted', 'running', 'interrupted', 'interrupted']);
+    await client.runs.cancelMany({ status: 'all', action: 'rollback' });
+    await client.runs.join(threads[1] ?? '', gated[1]?.run.run_id ?? '').catch(() => undefined);
+    await expect(client.runs.get(threads[1] ?? '', gated[1]?.run.run_id ?? '')).rejects.toThrow(/404/);
+  });
+
+  it('is tried for each before one that is missing is told', async () => {
+    const { client } = server;
+    const threadId = await newThread();
+    const { run } = await runAtGate(threadId);
+    const gone = uuidv7();
+    await expect(client.runs.cancelMany({ threadId, runIds: [gone, run.run_id] })).rejects.toThrow(`Run ${gone}`);
+    await client.runs.join(threadId, run.run_id);
+    expect(await client.runs.get(threadId, run.run_id)).toMatchObject({ status: 'interrupted' });
+    for (const body of [{}, { thread_id: threadId }, { status: 'all', run_ids: [] }, { status: 'success' }]) {
+      expect(await call(`${server.url}/runs/cancel`, 'POST', body)).toMatchObject({ status: 422 });
+    }
+  });
 });
 
 describe('a run without a thread', () => {

@@ -1,4 +1,3 @@
-import { InvalidInputError } from '../../core/errors.ts';
 import { pick } from '../../http/fields.ts';
 import { route, type Route } from '../../http/route.ts';
 import { departure } from '../../http/sse.ts';
@@ -157,18 +156,13 @@ function cancelRoutes(runs: RunService): Route[] {
       {
         method: 'post',
         path: '/runs/cancel',
-        summary: 'Stop several runs of a thread',
+        summary: 'Stop several runs: named ones of a thread, or all that wait or run',
+        description:
+          'With `status` those that wait (`pending`), that a worker has (`running`), or both (`all`), of every thread that the caller may change, or of one. With `run_ids` one that cannot be stopped fails the request after the others were.',
         query: schemas.cancelManyQuery,
         body: schemas.cancelMany,
       },
-      async ({ caller, query, body }) => {
-        refuseUnsupported(body, { status: 'name the runs by thread_id and run_ids' });
-        const { thread_id, run_ids } = body;
-        if (thread_id === undefined || run_ids === undefined) {
-          throw new InvalidInputError('body.thread_id and body.run_ids: both are needed');
-        }
-        for (const run_id of run_ids) await runs.cancel(caller, { thread_id, run_id }, query.action ?? 'interrupt');
-      },
+      ({ caller, query, body }) => runs.cancelMany(caller, body, query.action ?? 'interrupt'),
     ),
   ];
 }

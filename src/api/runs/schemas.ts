@@ -102,8 +102,8 @@ export const cancelQuery = z.strictObject({
 export const cancelManyQuery = cancelQuery.pick({ action: true });
 export const cancelMany = z.strictObject({
   thread_id: optional(uuid),
-  run_ids: optional(z.array(uuid)),
-  status: z.unknown().optional(),
+  run_ids: optional(z.array(uuid).min(1)),
+  status: optional(z.enum(['pending', 'running', 'all'])),
 });
 
 function withSnakeKeys(value: unknown): unknown {
@@ -112,5 +112,6 @@ function withSnakeKeys(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [snake(key), item]));
 }
 
+export type CancelMany = z.output<typeof cancelMany>;
 export type RunCreate = z.output<typeof runCreate> & Pick<RunKwargs, 'protocol'>;
 export type Resume = z.output<typeof resume>;

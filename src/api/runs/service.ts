@@ -14,7 +14,7 @@ import { checkpointRef } from '../checkpoint-ref.ts';
 import { refuseUnsupported } from '../unsupported.ts';
 import { withNamedNull } from './null-answer.ts';
 import { checkpointOfConfig, mergeConfig } from './run-config.ts';
-import type { Resume, RunCreate } from './schemas.ts';
+import type { CancelMany, Resume, RunCreate } from './schemas.ts';
 import { watchToEnd, type RunFollower } from './watch.ts';
 
 const UNSUPPORTED = {
@@ -185,6 +185,33 @@ export class RunService {
     }
   }
 
+  /**
+   * Stops the named runs of a thread, or all that have a status. Throws as {@link cancel} for a named one, after it has
+   * tried all of them; one that was only found by its status may have ended meanwhile.
+   */
+  async cancelMany(
+    caller: Caller,
+    { thread_id, run_ids, status }: CancelMany,
+    action: 'interrupt' | 'rollback',
+  ): Promise<void> {
+    if (run_ids !== undefined && thread_id !== undefined && status === undefined) {
+      const failures: unknown[] = [];
+      for (const run_id of run_ids) {
+        await this.cancel(caller, { thread_id, run_id }, action).catch((error: unknown) => failures.push(error));
+      }
+      if (failures.length > 0) throw failures[0] as Error;
+    } else if (status !== undefined && run_ids === undefined) {
+      const access = await caller.may('threads:update', { ...(thread_id && { thread_id }), action, status });
+      const runs = this.#parts.runs.within(access);
+      const statuses = status === 'all' ? (['pending', 'running'] as const) : [status];
+      for (const run of await runs.active(statuses, thread_id)) {
+        await runs.cancel(run.thread_id, run.run_id, action).catch(unlessGone);
+      }
+    } else {
+      throw new InvalidInputError('body: give thread_id and run_ids, or status (and a thread_id, if it is about one)');
+    }
+  }
+
   async ended(runId: string, signal: AbortSignal): Promise<void> {
     await watchToEnd(this.#parts.streams, runId, signal);
   }
@@ -231,6 +258,10 @@ function createdRun(request: RunCreate, ids: { run_id: string; thread_id: string
     after_seconds,
     kwargs: { ...request },
   };
+}
+
+function unlessGone(error: unknown): void {
+  if (!(error instanceof NotFoundError)) throw error;
 }
 
 function kwargsOf(

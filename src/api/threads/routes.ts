@@ -16,18 +16,43 @@ export function threadRoutes(threads: ThreadService, { heartbeatMs }: { heartbea
       {
         method: 'get',
         path: ONE,
-        summary: 'Get a thread',
+        summary: 'Get a thread, with `include=ttl` also when it will be deleted by itself',
         params: schemas.threadPath,
         query: schemas.threadQuery,
-        answer: schemas.thread,
+        answer: schemas.threadWithTtl,
       },
-      ({ caller, params }) => threads.get(caller, params.thread_id),
+      async ({ caller, params, query }) => {
+        const thread = await threads.get(caller, params.thread_id);
+        const ttl = query.include === undefined ? null : await threads.ttl(caller, params.thread_id);
+        return ttl ? { ...thread, ttl } : thread;
+      },
+    ),
+    route(
+      {
+        method: 'get',
+        path: `${ONE}/storage`,
+        summary: 'Tell how much room a thread’s history takes',
+        description:
+          'Small values stand in the rows of their checkpoints and are counted there. A large one is stored once, whichever channels and branches hold it: `channel_values` counts those, and not by channel.',
+        params: schemas.threadPath,
+        answer: schemas.threadStorage,
+      },
+      async ({ caller, params }) => {
+        const { checkpoints, values, writes } = await threads.storage(caller, params.thread_id);
+        return {
+          thread_id: params.thread_id,
+          total_bytes: checkpoints.bytes + values.bytes + writes.bytes,
+          checkpoints,
+          channel_values: { ...values, by_channel: {} },
+          pending_writes: writes,
+        };
+      },
     ),
     route(
       {
         method: 'patch',
         path: ONE,
-        summary: 'Merge metadata into a thread’s',
+        summary: 'Merge metadata into a thread’s, and set how long it is kept from now',
         params: schemas.threadPath,
         body: schemas.threadPatch,
         answer: schemas.thread,
@@ -106,6 +131,16 @@ function collectionRoutes(threads: ThreadService): Route[] {
         setPagination(res, { offset: found.page.offset, shown: found.threads.length, total: found.total });
         return found.threads.map((thread) => pick(thread, body.select));
       },
+    ),
+    route(
+      {
+        method: 'post',
+        path: '/threads/prune',
+        summary: 'Delete threads with their runs and their states',
+        body: schemas.threadPrune,
+        answer: schemas.threadsPruned,
+      },
+      async ({ caller, body }) => ({ pruned_count: await threads.prune(caller, body) }),
     ),
     route(
       {

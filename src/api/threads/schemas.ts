@@ -32,6 +32,10 @@ export const thread = z
   })
   .meta({ title: 'Thread' });
 export const threadList = z.array(thread);
+const strategy = z.enum(['delete', 'keep_latest']);
+export const threadWithTtl = thread.extend({
+  ttl: z.object({ strategy, ttl_minutes: z.number(), expires_at: z.string() }).optional(),
+});
 
 export const threadState = z
   .object({
@@ -53,14 +57,40 @@ const superstep = z.strictObject({
     .min(1),
 });
 
+const minutes = z
+  .number()
+  .positive()
+  .max(10 * 365 * 24 * 60);
+/** How long a thread is kept, from now: as minutes, or with what happens then. */
+const ttl = z
+  .union([minutes, z.strictObject({ ttl: optional(minutes), strategy: optional(strategy) })])
+  .transform((given) => (typeof given === 'number' ? { minutes: given } : { ...given, minutes: given.ttl }))
+  .transform((given): { minutes: number | undefined; strategy?: z.output<typeof strategy> | undefined } => given);
+
 export const threadCreate = z.strictObject({
   thread_id: optional(uuid),
   metadata: optional(jsonObject),
   if_exists: optional(z.enum(['raise', 'do_nothing'])),
   supersteps: optional(z.array(superstep)),
-  ttl: z.unknown().optional(),
+  ttl: optional(ttl),
 });
-export const threadPatch = z.strictObject({ metadata: optional(jsonObject), ttl: z.unknown().optional() });
+export const threadPatch = z.strictObject({ metadata: optional(jsonObject), ttl: optional(ttl) });
+export const threadPrune = z.strictObject({
+  thread_ids: z.array(uuid).min(1).max(1000),
+  strategy: optional(strategy),
+});
+export const threadsPruned = z.object({ pruned_count: z.number() });
+
+const size = z.object({ count: z.number(), bytes: z.number() });
+export const threadStorage = z
+  .object({
+    thread_id: z.string(),
+    total_bytes: z.number(),
+    checkpoints: size,
+    channel_values: size.extend({ by_channel: jsonObject }),
+    pending_writes: size,
+  })
+  .meta({ title: 'ThreadStorage' });
 
 const filter = {
   metadata: optional(jsonObject),
@@ -80,7 +110,7 @@ export const threadSearch = z.strictObject({
 
 export const threadPath = z.object({ thread_id: uuid });
 export const checkpointPath = threadPath.extend({ checkpoint_id: z.string() });
-export const threadQuery = z.strictObject({ include: queryList(z.string()).optional() });
+export const threadQuery = z.strictObject({ include: queryList(z.literal('ttl')).optional() });
 
 export const stateQuery = z.strictObject({
   subgraphs: flag.optional(),
@@ -116,5 +146,6 @@ export const historyQuery = z.strictObject({ limit: queryPage.limit, before: z.s
 export const pause = z.strictObject({ wait: optional(z.boolean()) });
 
 export type ThreadCreate = z.output<typeof threadCreate>;
+export type ThreadPrune = z.output<typeof threadPrune>;
 export type ThreadSearch = z.output<typeof threadSearch>;
 export type HistorySearch = z.output<typeof historySearch>;

@@ -1,28 +1,28 @@
 import { Access, type Guarded } from '../../core/access.ts';
 import type { AuthEvent, Caller } from '../../core/caller.ts';
-import { ConflictError, InvalidInputError, NotFoundError } from '../../core/errors.ts';
+import { ConflictError, InvalidInputError, NotFoundError, UnsupportedFieldError } from '../../core/errors.ts';
 import { uuidv7 } from '../../core/ids.ts';
 import type { Json } from '../../core/json.ts';
 import type { CheckpointRef, Run } from '../../core/run.ts';
-import type { Thread } from '../../core/thread.ts';
+import type { Thread, ThreadTtl } from '../../core/thread.ts';
 import type { Runs } from '../../database/runs.ts';
 import type { ThreadFilter, ThreadPage, Threads } from '../../database/threads.ts';
 import type { ThreadState } from '../../engine/snapshot.ts';
 import type { HistoryQuery, StateUpdate, ThreadStates } from '../../engine/thread-state.ts';
 import { removeThread } from '../../engine/thread-sweeper.ts';
+import type { StoredSizes } from '../../state/checkpoint-driver.ts';
+import type { DurableSaver } from '../../state/durable-saver.ts';
 import type { RunFollower } from '../runs/watch.ts';
 import { watchToEnd } from '../runs/watch.ts';
 import { refuseUnsupported } from '../unsupported.ts';
-import type { ThreadCreate, ThreadSearch } from './schemas.ts';
-
-const NO_TTL = { ttl: 'threads stay until they are deleted; leave it out' };
+import type { ThreadCreate, ThreadPrune, ThreadSearch } from './schemas.ts';
 
 export interface ThreadServiceParts {
   threads: Guarded<Threads>;
   states: ThreadStates;
   runs: Guarded<Runs>;
   streams: RunFollower;
-  saver: { deleteThread(threadId: string): Promise<void> };
+  saver: Pick<DurableSaver, 'deleteThread' | 'storage'>;
 }
 
 export class ThreadService {
@@ -36,8 +36,14 @@ export class ThreadService {
     return this.#thread(caller, 'threads:read', threadId);
   }
 
+  /** When the thread will be deleted by itself; null: never. */
+  async ttl(caller: Caller, threadId: string): Promise<ThreadTtl | null> {
+    const access = await caller.may('threads:read', { thread_id: threadId });
+    return this.#parts.threads.within(access).ttl(threadId);
+  }
+
   async create(caller: Caller, request: ThreadCreate): Promise<Thread> {
-    refuseUnsupported(request, NO_TTL);
+    const ttl_minutes = ttlMinutes(request.ttl);
     const threadId = request.thread_id ?? uuidv7();
     const value = { thread_id: threadId, metadata: { ...request.metadata }, if_exists: request.if_exists };
     const threads = this.#parts.threads.within(await caller.may('threads:create', value));
@@ -46,7 +52,7 @@ export class ThreadService {
     if (steps.length > 0 && typeof metadata['graph_id'] !== 'string') {
       throw new InvalidInputError('body.metadata.graph_id: is missing; supersteps are applied by a graph');
     }
-    const created = await threads.insert({ thread_id: threadId, metadata });
+    const created = await threads.insert({ thread_id: threadId, metadata, ttl_minutes });
     if (!created) {
       const existing = request.if_exists === 'do_nothing' ? await threads.get(threadId) : null;
       if (existing) return existing;
@@ -68,12 +74,11 @@ export class ThreadService {
   async update(
     caller: Caller,
     threadId: string,
-    request: { metadata?: ThreadCreate['metadata']; ttl?: unknown },
+    { metadata, ttl }: Pick<ThreadCreate, 'metadata' | 'ttl'>,
   ): Promise<Thread> {
-    refuseUnsupported(request, NO_TTL);
-    const value = { thread_id: threadId, metadata: { ...request.metadata } };
-    const access = await caller.may('threads:update', value);
-    return (await this.#parts.threads.within(access).mergeMetadata(threadId, value.metadata)) ?? missing(threadId);
+    const change = { thread_id: threadId, metadata: { ...metadata }, ttl_minutes: ttlMinutes(ttl) };
+    const access = await caller.may('threads:update', change);
+    return (await this.#parts.threads.within(access).update(change)) ?? missing(threadId);
   }
 
   /** Removes the thread with its runs and its state. Repeated after a failure it finishes what is left. */
@@ -92,6 +97,23 @@ export class ThreadService {
       if (found.length === 0) return;
       for (const { thread_id } of found) await this.#delete(thread_id, access);
     }
+  }
+
+  /** Returns how many of these threads there were, for the caller, to be removed. */
+  async prune(caller: Caller, { thread_ids, strategy }: ThreadPrune): Promise<number> {
+    if (strategy === 'keep_latest') throw new UnsupportedFieldError('strategy: keep_latest', KEEP_LATEST);
+    let pruned = 0;
+    for (const threadId of new Set(thread_ids)) {
+      const access = await caller.may('threads:delete', { thread_id: threadId });
+      if (await this.#delete(threadId, access)) pruned += 1;
+    }
+    return pruned;
+  }
+
+  /** How much room the thread's history takes in the state store. */
+  async storage(caller: Caller, threadId: string): Promise<StoredSizes> {
+    const { thread_id } = await this.get(caller, threadId);
+    return this.#parts.saver.storage(thread_id);
   }
 
   async #delete(threadId: string, access: Access): Promise<boolean> {
@@ -176,6 +198,13 @@ export class ThreadService {
     const value = { ...filter, metadata: { ...filter.metadata } };
     return this.#parts.threads.within(await caller.may('threads:search', value));
   }
+}
+
+const KEEP_LATEST = 'only whole threads can be removed so far, with strategy "delete"';
+
+function ttlMinutes(ttl: ThreadCreate['ttl']): number | undefined {
+  if (ttl?.strategy === 'keep_latest') throw new UnsupportedFieldError('ttl.strategy: keep_latest', KEEP_LATEST);
+  return ttl?.minutes;
 }
 
 function missing(threadId: string): never {

@@ -9,6 +9,7 @@ import type {
   PutCheckpoint,
   PutWrites,
   StoredCheckpoint,
+  StoredSizes,
   Values,
   WritesRow,
 } from '../../checkpoint-driver.ts';
@@ -88,6 +89,15 @@ export class MemoryDriver implements CheckpointDriver {
     return this.#threads.get(threadId)?.values ?? new Map<string, Uint8Array>();
   }
 
+  async sizes(threadId: string): Promise<StoredSizes> {
+    const { checkpoints, writes, values } = this.#threads.get(threadId) ?? emptyThread();
+    return {
+      checkpoints: sizeOf([...checkpoints.values()].map(({ row }) => row.body)),
+      values: sizeOf([...values.values()]),
+      writes: sizeOf([...writes.values()].flat().map(({ row }) => row.body)),
+    };
+  }
+
   async fence(threadId: string, token: number): Promise<void> {
     if ((this.#fences.get(threadId) ?? token) > token) throw new FencedError(threadId);
     this.#fences.set(threadId, token);
@@ -149,7 +159,7 @@ export class MemoryDriver implements CheckpointDriver {
     if (token !== undefined && (fence === undefined || fence > token)) throw new FencedError(threadId);
     const known = this.#threads.get(threadId);
     if (known !== undefined) return known;
-    const thread: ThreadRows = { checkpoints: new Map(), writes: new Map(), values: new Map() };
+    const thread = emptyThread();
     this.#threads.set(threadId, thread);
     return thread;
   }
@@ -162,6 +172,14 @@ export class MemoryDriver implements CheckpointDriver {
     const writes = this.#threads.get(row.thread_id)?.writes.get(placeOf(row)) ?? [];
     return { row, writes: writes.map((write) => write.row) };
   }
+}
+
+function emptyThread(): ThreadRows {
+  return { checkpoints: new Map(), writes: new Map(), values: new Map() };
+}
+
+function sizeOf(bodies: Uint8Array[]): { count: number; bytes: number } {
+  return { count: bodies.length, bytes: bodies.reduce((bytes, body) => bytes + body.byteLength, 0) };
 }
 
 /** The key of a checkpoint within its thread. */

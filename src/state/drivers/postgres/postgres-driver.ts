@@ -9,6 +9,7 @@ import type {
   PutCheckpoint,
   PutWrites,
   StoredCheckpoint,
+  StoredSizes,
   Values,
 } from '../../checkpoint-driver.ts';
 import { outliveConnections } from '../../../core/connection-loss.ts';
@@ -109,6 +110,32 @@ export class PostgresDriver implements CheckpointDriver {
       from baton_state.values where thread_id = $1 and id = any($2::text[])`;
     const rows = await readRows(this.#pool, 'baton_state_values', text, [toKey(threadId), ids]);
     return new Map(rows.map(({ id, body }) => [id, body]));
+  }
+
+  async sizes(threadId: string): Promise<StoredSizes> {
+    const { rows } = await this.#pool.query<Record<string, number>>(
+      `select c.*, v.*, w.* from
+        (select count(*)::float8 checkpoints, coalesce(sum(octet_length(body) + coalesce(octet_length(parent_writes), 0)), 0)::float8 checkpoint_bytes
+          from baton_state.checkpoints where thread_id = $1) c,
+        (select count(*)::float8 values, coalesce(sum(octet_length(body)), 0)::float8 value_bytes
+          from baton_state.values where thread_id = $1) v,
+        (select count(*)::float8 writes, coalesce(sum(octet_length(body)), 0)::float8 write_bytes
+          from baton_state.writes where thread_id = $1) w`,
+      [toKey(threadId)],
+    );
+    const {
+      checkpoints = 0,
+      checkpoint_bytes = 0,
+      values = 0,
+      value_bytes = 0,
+      writes = 0,
+      write_bytes = 0,
+    } = rows[0] ?? {};
+    return {
+      checkpoints: { count: checkpoints, bytes: checkpoint_bytes },
+      values: { count: values, bytes: value_bytes },
+      writes: { count: writes, bytes: write_bytes },
+    };
   }
 
   async fence(threadId: string, token: number): Promise<void> {
