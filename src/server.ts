@@ -32,7 +32,7 @@ import { ThreadSweeper } from './engine/thread-sweeper.ts';
 import { Worker } from './engine/worker.ts';
 import { createApp } from './http/app.ts';
 import { Front } from './http/front.ts';
-import { refuse, type Sockets } from './http/sockets.ts';
+import { onUpgrade, type Sockets } from './http/sockets.ts';
 import type { DurableSaver } from './state/durable-saver.ts';
 import { openState } from './state/open-state.ts';
 
@@ -126,9 +126,8 @@ export class BatonServer {
     await streams.start(database.listener);
     if (this.#role.api && listen) {
       const prefix = this.config.http.mountPrefix;
-      this.#http = await listenOn(createApp(this.router, { prefix, log }), this.config.http, (...upgrade) => {
-        if (!this.upgrade(...upgrade, { prefix })) refuse(upgrade[1], 404, 'There is no WebSocket here');
-      });
+      this.#http = await listenOn(createApp(this.router, { prefix, log }), this.config.http);
+      onUpgrade(this.#http, this.#sockets, prefix);
     }
     // Listening first: what needs a graph waits for it, everything else is answered meanwhile.
     for (const failure of await graphs.loadAll()) log.error(failure.message);
@@ -264,12 +263,8 @@ function createWorker(
   });
 }
 
-async function listenOn(
-  app: Express,
-  { host, port }: BatonConfig['http'],
-  onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void,
-): Promise<Server> {
-  const server = createHttpServer({ keepAliveTimeout: 90_000 }, app).on('upgrade', onUpgrade);
+async function listenOn(app: Express, { host, port }: BatonConfig['http']): Promise<Server> {
+  const server = createHttpServer({ keepAliveTimeout: 90_000 }, app);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, resolve);

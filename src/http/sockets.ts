@@ -1,4 +1,4 @@
-import { STATUS_CODES, type IncomingMessage } from 'node:http';
+import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { WebSocketServer, type WebSocket } from 'ws';
@@ -100,7 +100,35 @@ export class Sockets {
   }
 }
 
-export function refuse(stream: Duplex, status: number, detail: string): void {
+/**
+ * What a server does with a request for another protocol: a WebSocket is opened or refused. Anything else, such as the
+ * HTTP/2 that Java's client offers with its first request, a server may pass over: the request is read again without it.
+ */
+export function onUpgrade(server: Server, sockets: Sockets, prefix: string): void {
+  server.on('upgrade', (request, stream, head) => {
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') return readAgain(server, request, stream, head);
+    if (!sockets.upgrade(request, stream, head, prefix)) refuse(stream, 404, 'There is no WebSocket here');
+  });
+}
+
+const OFFER = new Set(['upgrade', 'connection', 'http2-settings']);
+
+function readAgain(
+  server: Server,
+  { method, url, httpVersion, rawHeaders }: IncomingMessage,
+  stream: Duplex,
+  head: Buffer,
+): void {
+  const lines = [`${method} ${url} HTTP/${httpVersion}`];
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? '';
+    if (!OFFER.has(name.toLowerCase())) lines.push(`${name}: ${rawHeaders[i + 1]}`);
+  }
+  stream.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]));
+  server.emit('connection', stream);
+}
+
+function refuse(stream: Duplex, status: number, detail: string): void {
   const body = Buffer.from(detail);
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,

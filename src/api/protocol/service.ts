@@ -171,7 +171,7 @@ async function inNamespace<T>(namespace: string[], work: () => Promise<T>): Prom
   try {
     return await work();
   } catch (error) {
-    if (namespace.length > 0 && error instanceof Error && /^Subgraph /.test(error.message)) {
+    if (namespace.length > 0 && error instanceof Error && error.message.startsWith('Subgraph ')) {
       throw noSuchNamespace(namespace);
     }
     throw error;

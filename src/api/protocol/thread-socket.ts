@@ -41,10 +41,10 @@ export class ThreadSocket {
   constructor(parts: ThreadSocketParts) {
     this.#parts = parts;
     const { socket } = parts;
-    socket.on('message', (data) => {
+    socket.on('message', (data: Buffer) => {
       // No more is read than is worked on.
       socket.pause();
-      this.#work = this.#work.then(() => this.#take(String(data))).finally(() => socket.resume());
+      this.#work = this.#work.then(() => this.#take(data.toString())).finally(() => socket.resume());
     });
     socket.on('close', () => this.#closed.abort());
     socket.on('error', (error) => parts.log.debug({ err: error }, 'a WebSocket broke'));

@@ -2,7 +2,6 @@ import type { Guarded } from '../../core/access.ts';
 import type { Caller } from '../../core/caller.ts';
 import { NotFoundError } from '../../core/errors.ts';
 import { END_EVENT, type RunEvent } from '../../core/run-event.ts';
-import type { CheckpointRef } from '../../core/run.ts';
 import type { ChangeTurn } from '../../database/thread-turns.ts';
 import type { Threads } from '../../database/threads.ts';
 import { THREAD_START, type ThreadPlace, type ThreadStreams } from '../../engine/thread-streams.ts';
@@ -10,7 +9,7 @@ import type { ThreadStates } from '../../engine/thread-state.ts';
 
 /** What a reader of a thread wants: the events of its runs, only their begins and ends, changes of the state by hand. */
 export const THREAD_STREAM_MODES = ['run_modes', 'lifecycle', 'state_update'] as const;
-export type ThreadStreamMode = (typeof THREAD_STREAM_MODES)[number];
+type ThreadStreamMode = (typeof THREAD_STREAM_MODES)[number];
 
 export interface ThreadStreamEvent {
   event: string;
@@ -76,7 +75,7 @@ export class ThreadStreamService {
     const thread = await threads.get(threadId);
     if (!thread) return null;
     try {
-      const state = await this.#parts.states.get(thread, { checkpoint: checkpoint as CheckpointRef });
+      const state = await this.#parts.states.get(thread, { checkpoint });
       return JSON.stringify({ thread_id: threadId, state });
     } catch (error) {
       if (error instanceof NotFoundError) return null;

@@ -1,4 +1,4 @@
-import { convertToProtocolEvent } from '@langchain/langgraph/stream';
+import { convertToProtocolEvent, isCheckpointEnvelope } from '@langchain/langgraph/stream';
 import type { Json, JsonObject } from '../../core/json.ts';
 import { END_EVENT, type RunEvent } from '../../core/run-event.ts';
 import type { RunError, RunStatus } from '../../core/run.ts';
@@ -29,6 +29,12 @@ export interface AgentNode {
   graph_name: string;
 }
 
+interface LifecycleData {
+  event: AgentStatus;
+  graph_name?: string;
+  error?: string;
+}
+
 interface Content {
   namespace: string[];
   /** JSON text. */
@@ -57,7 +63,7 @@ export class RunTranslation {
     this.#turn = turn;
   }
 
-  /** Whether the log was written for this protocol, and not as a stream of modes. */
+  /** Whether the log was written for this protocol. As a stream of modes it has messages in another form. */
   get #isNative(): boolean {
     return this.#turn.protocol === 'v2';
   }
@@ -75,33 +81,39 @@ export class RunTranslation {
   /** The events of the log's next row. */
   translate(row: RunEvent): ProtocolEvent[] {
     const [name = '', ...namespace] = row.event.split('|');
-    const { at, data } = row;
     switch (name) {
       case 'metadata':
-        return this.#begin(at);
+        return this.#begin(row.at);
+      case 'lifecycle':
+        return this.#lifecycle(namespace, row.at, parse(row.data) as unknown as LifecycleData);
+      case 'error':
+        this.#error = parse(row.data) as unknown as RunError;
+        return [];
+      case END_EVENT:
+        return this.#end(row.at, (parse(row.data) as { status: RunStatus }).status);
+      default:
+        return this.#emitted(name, namespace, row);
+    }
+  }
+
+  /** What the graph has emitted. */
+  #emitted(mode: string, namespace: string[], { at, data }: RunEvent): ProtocolEvent[] {
+    switch (mode) {
       case 'values':
         if (data.startsWith(INTERRUPT_PREFIX)) return this.#ask(namespace, at, parse(data)['__interrupt__']);
-        return data === '{}' ? [] : [this.#event('values', at, { namespace, data })];
+        return data === '{}' ? [] : [this.#event(mode, at, { namespace, data })];
       case 'updates':
         return this.#updated(namespace, at, parse(data));
       case 'custom':
         return [this.#custom(namespace, at, data)];
       case 'tools':
-        return [this.#event('tools', at, { namespace, data: this.#isNative ? data : toolsData(namespace, data) })];
+        return [this.#event(mode, at, { namespace, data: this.#isNative ? data : toolsData(namespace, data) })];
       case 'tasks':
-        return [this.#event('tasks', at, { namespace, data })];
+        return [this.#event(mode, at, { namespace, data })];
       case 'messages':
+        return this.#isNative ? [this.#event(mode, at, { namespace, data, node: nodeOf(namespace) })] : [];
       case 'checkpoints':
-        // In the older form they do not say enough.
-        if (!this.#isNative) return [];
-        return [this.#event(name, at, { namespace, data, ...(name === 'messages' && { node: nodeOf(namespace) }) })];
-      case 'lifecycle':
-        return this.#lifecycle(namespace, at, parse(data) as { event: AgentStatus; graph_name?: string });
-      case 'error':
-        this.#error = parse(data) as unknown as RunError;
-        return [];
-      case END_EVENT:
-        return this.#end(at, (parse(data) as { status: RunStatus }).status);
+        return isCheckpointEnvelope(parse(data)) ? [this.#event(mode, at, { namespace, data })] : [];
       default:
         return [];
     }
@@ -129,7 +141,7 @@ export class RunTranslation {
     return this.#lifecycle([], at, { event, graph_name: this.#turn.graph_id, ...error });
   }
 
-  #lifecycle(namespace: string[], at: number, data: { event: AgentStatus; graph_name?: string }): ProtocolEvent[] {
+  #lifecycle(namespace: string[], at: number, data: LifecycleData): ProtocolEvent[] {
     const graph_name = data.graph_name ?? nodeOf(namespace) ?? this.#turn.graph_id;
     this.#agents.set(namespace.join('|'), { namespace, status: data.event, graph_name });
     return [this.#event('lifecycle', at, { namespace, data: JSON.stringify(data) })];
@@ -161,7 +173,11 @@ export class RunTranslation {
       return this.#event('custom', at, { namespace, data: `{"payload":${data}}` });
     }
     const { name } = payload;
-    return this.#event('custom', at, { namespace, data, ...(name !== null && { channel: `custom:${String(name)}` }) });
+    return this.#event('custom', at, {
+      namespace,
+      data,
+      ...(typeof name === 'string' && { channel: `custom:${name}` }),
+    });
   }
 
   #event(method: string, at: number, { namespace, data, node, channel = method }: Content): ProtocolEvent {
