@@ -370,6 +370,47 @@ const FLAWS: readonly Rule[] = [
   },
 ];
 
+const COMMANDS = 'POST /threads/{thread_id}/commands';
+
+/** The newer protocol, of which the platform's documents say more than its development server does. */
+const PROTOCOL: readonly Rule[] = [
+  {
+    operation: COMMANDS,
+    path: 'status',
+    when: ({ reference, baton }) => (reference === 404 || reference === 400) && baton === 200,
+    reason: 'A command is always answered with 200, and with an error of the protocol when it is refused.',
+  },
+  {
+    operation: COMMANDS,
+    path: 'status',
+    when: status(200, 422),
+    reason: 'The id of a thread is a UUID on every route.',
+  },
+  {
+    operation: COMMANDS,
+    scenario: 'protocol: refused',
+    path: 'body/message',
+    reason: 'What an error says in words is each server’s own.',
+  },
+  {
+    operation: COMMANDS,
+    path: 'body/error',
+    when: is('no_such_run', 'unknown_command'),
+    reason: 'A command that nobody knows is called that, whether or not a run is there.',
+  },
+  {
+    operation: COMMANDS,
+    path: 'body/meta/applied_through_seq',
+    reason: 'How far the thread’s events had come when the answer was made depends on how fast the run began.',
+  },
+  {
+    operation: 'GET /threads/{thread_id}',
+    path: 'body/config/configurable/thread_id',
+    when: onlyReference,
+    reason: 'A thread’s configuration does not repeat the thread’s id.',
+  },
+];
+
 /** What Baton does in its own way, for a reason of its own. */
 const OWN: readonly Rule[] = [
   {
@@ -458,4 +499,4 @@ const OWN: readonly Rule[] = [
   },
 ];
 
-export const RULES: readonly Rule[] = [...PLATFORM, ...FLAWS, ...OWN];
+export const RULES: readonly Rule[] = [...PLATFORM, ...FLAWS, ...PROTOCOL, ...OWN];

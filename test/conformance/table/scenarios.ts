@@ -3,6 +3,7 @@ import { ASSISTANTS } from './assistants.ts';
 import { BUSY } from './busy.ts';
 import { META, STORE } from './meta.ts';
 import { COMMANDS, RUN_SCENARIOS } from './runs.ts';
+import { PROTOCOL } from './protocol.ts';
 import { STATES } from './state.ts';
 import { STATELESS } from './stateless.ts';
 import { STREAMS } from './streams.ts';
@@ -19,4 +20,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...BUSY,
   ...STATELESS,
   ...STORE,
+  ...PROTOCOL,
 ];
