@@ -218,6 +218,25 @@ describe('what is somebody else’s', () => {
     expect(search.headers.get('x-pagination-total')).toBe('0');
   });
 
+  it('is not stopped or removed with all that one has', async () => {
+    const gateName = uuidv7();
+    const things = await thingsOf(alice, gateName);
+    for (const status of ['all', 'running', 'pending']) {
+      const { thread_id } = things;
+      for (const body of [{ status }, { status, thread_id }, { thread_id, run_ids: [things.run_id, uuidv7()] }]) {
+        expect((await call(`${server.url}/runs/cancel`, 'POST', body, bob)).status).toBeLessThan(500);
+      }
+    }
+    const prune = { thread_ids: [things.thread_id], strategy: 'delete' };
+    expect(await call(`${server.url}/threads/prune`, 'POST', prune, bob)).toMatchObject({ json: { pruned_count: 0 } });
+    await call(`${server.url}/assistants/${things.assistant_id}?delete_threads=true`, 'DELETE', undefined, bob);
+    const mine = await clientOf(bob).assistants.create({ graphId: 'line' });
+    await clientOf(alice).runs.create(things.thread_id, 'line', { input: { log: [] }, metadata: {} });
+    await clientOf(bob).assistants.delete(mine.assistant_id, { deleteThreads: true });
+    gate(gateName).open();
+    expect(await clientOf(alice).runs.join(things.thread_id, things.run_id)).toHaveProperty('log');
+  });
+
   it('cannot be made one’s own by making it once more', async () => {
     const things = await thingsOf(alice);
     const before = await everythingOf(alice, things);
@@ -338,7 +357,7 @@ describe('what is one’s own', () => {
       }
       const { status, text } = await request(server.url, operation, { values, headers: alice });
       if ([401, 403, 404].includes(status) || status >= 500) refused.push([operation.name, status, text]);
-      if (operation.method === 'DELETE') things = await thingsOf(alice);
+      if (operation.method === 'DELETE' || operation.path === '/threads/prune') things = await thingsOf(alice);
     }
     expect(refused).toEqual([]);
     expect(COMMON.every((name) => operations.some((operation) => operation.name === name))).toBe(true);

@@ -334,6 +334,7 @@ describe('API keys', () => {
       thread_id: thread.thread_id,
       run_id: run.run_id,
       run_ids: [run.run_id],
+      thread_ids: [thread.thread_id],
       assistant_id: assistant.assistant_id,
       checkpoint_id: uuidv7(),
       namespace: 'child',
