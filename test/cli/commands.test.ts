@@ -1,5 +1,8 @@
 import { createServer, type AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
+import { ApiKeys } from '../../src/auth/api-keys.ts';
+import { parseApiKeys } from '../../src/config/api-keys.ts';
+import type { ApiKey } from '../../src/core/caller.ts';
 import { TestProject } from './project.ts';
 
 let project = new TestProject();
@@ -18,6 +21,7 @@ describe('baton', () => {
       'dev',
       'start',
       'worker',
+      'key',
       'migrate',
       '--config',
       '--port',
@@ -37,10 +41,25 @@ describe('baton', () => {
   });
 });
 
+describe('baton key', () => {
+  test('makes a key that the server takes, and is not told of', async () => {
+    const baton = project.baton(['key', '--name', 'ci', '--scope', 'read']);
+    expect(await baton.exit).toBe(0);
+    const [, key = '', entry = ''] = /bearer: +(\S+)\n.*BATON_API_KEYS: +(\S+)\n$/.exec(baton.output) ?? [];
+    expect(key).toMatch(/^baton_[\w-]{43}$/);
+    expect(entry).not.toContain(key);
+    const [known] = parseApiKeys(entry);
+    expect(known).toMatchObject({ name: 'ci', scopes: ['read'] });
+    expect(new ApiKeys([known as ApiKey]).find({ 'x-api-key': key })).toBe(known);
+  });
+});
+
 describe('a mistake is told in one line, and the exit code is 1', () => {
   test.each([
     [['frob'], /^baton: there is no command "frob"\. See baton --help\n$/],
     [['dev', '--prot', '1'], /^baton: Unknown option '--prot'\. See baton --help\n$/],
+    [['key', '--scope', 'root'], /^baton: --scope must be one of read, write, admin, not "root"\n$/],
+    [['key', '--name', 'a:b'], /^baton: --name "a:b" must be of letters, digits, and \. _ - @\n$/],
     [['start', '--port', 'x'], /^baton: --port must be a whole number from 0 to 65535, not "x"\n$/],
     [
       ['dev'],
