@@ -10,6 +10,7 @@ import { createApi } from './api/create-api.ts';
 import { ensureSystemAssistants } from './api/assistants/service.ts';
 import { Metrics } from './api/meta/metrics.ts';
 import type { BatonConfig } from './config/config.ts';
+import { applyEnvironment } from './config/env.ts';
 import { uuidv7 } from './core/ids.ts';
 import { importExport } from './core/project-export.ts';
 import { Assistants } from './database/assistants.ts';
@@ -86,6 +87,7 @@ export class BatonServer {
   /** Opens the databases and brings them up to date. Nothing runs and nobody is answered before `start`. */
   static async create(config: BatonConfig, options: ServerOptions): Promise<BatonServer> {
     const postgres = await openPostgres(config, options.log);
+    applyEnvironment({ ...config.environment, BATON_DATABASE_URL_IN_USE: config.databaseUrl ?? postgres?.url ?? '' });
     try {
       return new BatonServer(config, options, await openParts(config, options, postgres));
     } catch (error) {

@@ -15,7 +15,8 @@ export async function devServer({ configPath, flags }: CliOptions): Promise<void
     {
       log: createLogger(config.logLevel, { plain: true }),
       role: { api: true, worker: true },
-      onReady: (ready) => process.send?.(ready),
+      // A parent that has gone meanwhile need not be told.
+      onReady: (ready) => void process.send?.(ready, () => undefined),
     },
   );
 }

@@ -126,7 +126,8 @@ class DevChild {
     this.#process = null;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
-    if (child.connected) child.send(STOP);
+    // It may have ended already, by the same Ctrl-C: its exit says so, too.
+    if (child.connected) child.send(STOP, () => undefined);
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
     await exited;
     clearTimeout(timer);

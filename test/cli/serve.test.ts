@@ -120,6 +120,21 @@ describe('dev', () => {
     expect((await fetch(`${url}/ok`)).status).toBe(200);
   });
 
+  test('ends quietly with a Ctrl-C that finds its new server just born', async () => {
+    // Before any code of Baton's, so that the signal ends the server while its parent still sees a connection.
+    project.write({ 'born.cjs': `if (process.argv.includes('dev-server')) console.log('born');` });
+    const env = { DATABASE_URL: database.url, NODE_OPTIONS: '--require ./born.cjs' };
+    const baton = project.baton(['dev', '--port', '0'], env);
+    await baton.url();
+    const from = baton.output.length;
+    project.write({ 'agent.ts': agent('two') });
+    await baton.says(/born/, from);
+    baton.ctrlC();
+    expect(await baton.exit).toBe(0);
+    expect(baton.output.slice(from)).not.toMatch(/ERR_IPC|Error|at /);
+    expect(processesLeft(baton)).toEqual([]);
+  });
+
   test('ends with SIGTERM and exit code 0', async () => {
     const baton = project.baton(['dev', '--port', '0'], { DATABASE_URL: database.url });
     await baton.url();
@@ -135,6 +150,28 @@ describe('dev', () => {
     expect(baton.output).not.toContain('secret');
     expect(processesLeft(baton)).toEqual([]);
   });
+});
+
+test.each([
+  ['a promise that nobody awaits', `void Promise.reject(new Error('lost'))`],
+  ['a timer', `setTimeout(() => { throw new Error('lost'); })`],
+])('a server outlives a node that throws in %s', async (_, statement) => {
+  const careless = `
+    import { Annotation, START, StateGraph } from '@langchain/langgraph';
+    export const graph = new StateGraph(Annotation.Root({ done: Annotation<boolean>() }))
+      .addNode('careless', async () => { ${statement}; await new Promise(setImmediate); return { done: true }; })
+      .addEdge(START, 'careless');`;
+  project.write({ 'agent.ts': careless });
+  const baton = project.baton(['start', '--port', '0'], { DATABASE_URL: database.url });
+  const client = new Client({ apiUrl: await baton.url() });
+  for (let i = 0; i < 2; i++) {
+    const { thread_id } = await client.threads.create();
+    const from = baton.output.length;
+    expect(await client.runs.wait(thread_id, 'agent', { input: {} })).toEqual({ done: true });
+    await baton.says(/"level":50.*Error: lost.*agent\.ts/, from);
+  }
+  baton.child.kill('SIGTERM');
+  expect(await baton.exit).toBe(0);
 });
 
 test('start --no-worker leaves the runs to worker', async () => {
