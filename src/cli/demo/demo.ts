@@ -31,10 +31,10 @@ export async function demo({ configPath, flags, once, pdf }: CliOptions): Promis
   const { BatonServer } = await import('../../server.ts');
   const server = await BatonServer.create(config, { log, role: { api: true, worker: false } });
   const bucket = pdf === null ? null : await bucketOf(pdf);
+  const database = new Database({ url: server.databaseUrl, log, applicationName: 'baton demo' });
   const workers: WorkerProcess[] = [];
   try {
     await server.start();
-    const database = new Database({ url: server.databaseUrl, log, applicationName: 'baton demo' });
     if (config.databaseUrl === null) await database.query('drop schema if exists accounting cascade');
     const scene: Scene = {
       apiUrl: server.url ?? '',
@@ -48,13 +48,14 @@ export async function demo({ configPath, flags, once, pdf }: CliOptions): Promis
     console.log(`\nBaton's demo: invoices through OCR, a model and accounting, with a worker killed on the way\n`);
     await (pdf === null ? playSamples(scene) : playDocument(scene, basename(pdf)));
     await printLedger(database);
-    await database.close();
     console.log(`\nServing on ${scene.apiUrl} (API), ${scene.apiUrl}/docs`);
     if (once) return;
     console.log('Ctrl-C ends it.');
     await stopped;
   } finally {
     await Promise.all(workers.map((worker) => worker.stop()));
+    // Before the Postgres that the server stops.
+    await database.close();
     await server.stop();
     if (bucket) await rm(bucket, { recursive: true, force: true });
   }
@@ -135,16 +136,26 @@ async function playDocument(scene: Scene, document: string): Promise<void> {
 }
 
 async function answerIfAsked(run: DocumentRun, print: Scene['print']): Promise<void> {
-  const [question] = run.state.__interrupt__ ?? [];
-  if (question) {
-    for (const problem of question.value.problems) print(`   ? ${problem}`);
+  if (isAsked(run)) {
+    printProblems(run, print);
     print(
       '   The run waits; it costs a row, no process. Here the demo answers in a person\'s place: {"approve": true}',
     );
     run.state = {};
     await run.run({ command: { resume: { approve: true } } });
   }
-  printOutcome(run, print);
+  if (!isAsked(run)) return printOutcome(run, print);
+  printProblems(run, print);
+  print(`   That is no answer to everything: the run waits for a person, to correct or reject it. Nothing was posted.`);
+}
+
+function isAsked({ state }: DocumentRun): boolean {
+  return (state.__interrupt__ ?? []).length > 0;
+}
+
+function printProblems({ state }: DocumentRun, print: Scene['print']): void {
+  const problems = state.__interrupt__?.flatMap(({ value }) => value.problems) ?? [];
+  for (const problem of problems) print(`   ? ${problem}`);
 }
 
 function printOutcome({ state }: DocumentRun, print: Scene['print']): void {
@@ -171,6 +182,10 @@ function printSaved(run: DocumentRun, print: Scene['print']): void {
 }
 
 async function printLedger(database: Database): Promise<void> {
+  const [ledger] = await database.query<{ is_there: boolean }>(
+    `select to_regclass('accounting.invoice_lines') is not null is_there`,
+  );
+  if (!ledger?.is_there) return; // the first invoice makes it
   const rows = await database.query<Record<string, unknown>>(
     `select i.invoice_id as id, supplier, number, total, currency, count(*) as lines, string_agg(distinct account, ', ') as accounts
      from accounting.invoices i join accounting.invoice_lines using (invoice_id) group by i.invoice_id order by i.invoice_id`,

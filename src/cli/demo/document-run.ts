@@ -1,3 +1,4 @@
+import { ServiceError } from '../../core/errors.ts';
 import { callApi, streamRun, type StreamEvent } from './run-stream.ts';
 
 /** One execution of a node, as its events told it. */
@@ -72,7 +73,7 @@ export class DocumentRun {
         this.state = { ...this.state, ...data };
         return null;
       case 'error':
-        throw new Error(`the run failed: ${String(data['message'])}`);
+        throw new ServiceError('invalid_input', `the run failed: ${String(data['message'])}`);
       case 'tasks':
         return this.#takeTask(data);
       default:
