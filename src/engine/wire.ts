@@ -81,7 +81,8 @@ function isMessage(value: object): value is Message {
 /** Not by `toDict()`: that empties instants and wraps data that has an `lc` key. */
 function messageFields(message: Message): [string, unknown][] {
   return Object.entries(message.lc_kwargs).map(([key, given]) => [
-    key,
+    // The one name that LangChain spells in another way when it writes a message down.
+    key === 'contentBlocks' ? 'content_blocks' : key,
     key in message ? Reflect.get(message, key) : given,
   ]);
 }
