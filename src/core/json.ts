@@ -11,17 +11,20 @@ export function textFault(text: string): string | null {
   return null;
 }
 
-/** Where in a JSON value the first text stands that no database takes, as `path: reason`, or null. Keys count as texts. */
-export function jsonTextFault(value: unknown, path = '$'): string | null {
+/** Where in what JSON.parse made the first thing stands that could not be stored as it was sent, as `path: reason`, or null. */
+export function jsonFault(value: unknown, path = '$'): string | null {
   if (typeof value === 'string') {
     const fault = textFault(value);
-    return fault && `${path}: ${fault}`;
+    return fault && `${path}: ${fault}: no database can store such a text`;
   }
+  // What is too large for a number, such as 1e400, was read as Infinity, which JSON cannot say.
+  if (typeof value === 'number' && !Number.isFinite(value)) return `${path}: is a number that is too large`;
   if (value === null || typeof value !== 'object') return null;
   for (const [key, item] of Object.entries(value)) {
     const inKey = textFault(key);
-    if (inKey) return `a key of ${path}: ${inKey}`;
-    const fault = jsonTextFault(item, Array.isArray(value) ? `${path}[${key}]` : `${path}.${key}`);
+    if (inKey) return `a key of ${path}: ${inKey}: no database can store such a text`;
+    if (key === '__proto__') return `${path}: has a key "__proto__", which would be lost: choose another name`;
+    const fault = jsonFault(item, Array.isArray(value) ? `${path}[${key}]` : `${path}.${key}`);
     if (fault) return fault;
   }
   return null;

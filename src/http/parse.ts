@@ -1,10 +1,12 @@
 import type { z } from 'zod';
 import { InvalidInputError } from '../core/errors.ts';
-import { jsonTextFault } from '../core/json.ts';
+import { jsonFault } from '../core/json.ts';
 
 /** Deeper than any state; everything that walks a value recursively stays far from the end of its stack. */
 const MAX_DEPTH = 500;
 const MAX_SHOWN = 5;
+/** Without its input an issue does not tell a field that is missing from one of a wrong type. */
+const REPORTED = { reportInput: true };
 
 export interface Parsed<T> {
   value: T;
@@ -18,11 +20,11 @@ export interface Parsed<T> {
  */
 export function parse<T>(schema: z.ZodType<T>, input: unknown, place: 'body' | 'query' | 'path' | 'params'): Parsed<T> {
   if (isTooDeep(input)) throw new InvalidInputError(`The ${place} is nested more than ${MAX_DEPTH} levels deep`);
-  const fault = jsonTextFault(input, place);
-  if (fault) throw new InvalidInputError(`${fault}: no database can store such a text`);
+  const fault = jsonFault(input, place);
+  if (fault) throw new InvalidInputError(fault);
   const unknown: string[] = [];
-  let result = schema.safeParse(input);
-  if (!result.success && removeUnknown(input, result.error.issues, unknown)) result = schema.safeParse(input);
+  let result = schema.safeParse(input, REPORTED);
+  if (!result.success && removeUnknown(input, result.error.issues, unknown)) result = schema.safeParse(input, REPORTED);
   if (result.success) return { value: result.data, unknown };
   const problems = result.error.issues.map((issue) => `${pathText(place, issue.path)}: ${reasonOf(issue)}`);
   const more = problems.length > MAX_SHOWN ? `; and ${problems.length - MAX_SHOWN} more` : '';
@@ -47,7 +49,12 @@ function pathText(place: string, path: readonly PropertyKey[]): string {
 }
 
 function reasonOf(issue: z.core.$ZodIssue): string {
-  return issue.code === 'invalid_type' && issue.input === undefined ? 'is missing' : issue.message;
+  if (issue.code === 'invalid_type' && issue.input === undefined) return 'is missing';
+  if (issue.code !== 'invalid_union' || issue.errors.length === 0) return issue.message;
+  const ways = issue.errors.map((issues) =>
+    issues.map((one) => [...one.path.map(String), reasonOf(one)].join(': ')).join(', '),
+  );
+  return [...new Set(ways)].join('; or ');
 }
 
 function isTooDeep(input: unknown): boolean {

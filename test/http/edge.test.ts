@@ -111,14 +111,38 @@ describe('a body', () => {
     expect(await post('/threads', deep)).toMatchObject({ status: 422, text: expect.stringContaining('deep') });
   });
 
-  it('keeps a key named __proto__ from doing harm', async () => {
+  it('is refused with a key named __proto__, which would be lost', async () => {
     const made = await post('/threads', '{"metadata": {"a": 1, "__proto__": {"polluted": true}}}');
-    expect(made.json).toMatchObject({ metadata: { a: 1 } });
+    expect(made).toMatchObject({ status: 422, text: expect.stringMatching(/^body\.metadata: has a key "__proto__"/) });
     expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
   });
 });
 
+describe('a field of a wrong type', () => {
+  it.each([
+    ['/threads', { thread_id: 5 }, 'body.thread_id: must be a UUID'],
+    ['/threads/search', { limit: 1.5 }, 'body.limit: Invalid input: expected int, received number'],
+    [
+      '/runs',
+      { assistant_id: 'line', after_seconds: '3' },
+      'body.after_seconds: Invalid input: expected number, received string',
+    ],
+    ['/runs', { assistant_id: 'line', interrupt_before: 5 }, /^body\.interrupt_before: .*"\*".*; or .*expected array/],
+    ['/threads', [], 'body: Invalid input: expected object, received array'],
+    ['/runs', {}, 'body.assistant_id: is missing'],
+  ])('%s %o is told apart from one that is missing', async (path, body, text) => {
+    const refused = await post(path, body);
+    expect(refused.status).toBe(422);
+    expect(refused.text).toMatch(text);
+  });
+});
+
 describe('numbers that no database takes', () => {
+  it.each(['1e400', '-1e400'])('%s is refused, where it would become null', async (number) => {
+    const refused = await post('/threads', `{"metadata": {"list": [1, ${number}]}}`);
+    expect(refused).toMatchObject({ status: 422, text: 'body.metadata.list[1]: is a number that is too large' });
+  });
+
   it.each([
     ['/threads/search', { offset: 1e300 }],
     ['/threads/search', { limit: 1.5 }],
@@ -176,6 +200,14 @@ describe('fields', () => {
     expect(odd.headers.get('warning')).toContain('a???b??c');
     expect((await post('/threads', {})).headers.get('warning')).toBeNull();
   });
+
+  it('that nobody knows are cut to what a header can carry', async () => {
+    const many = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`${i}é${'x'.repeat(20_000)}`, 1]));
+    const answer = await post('/threads', many);
+    expect(answer.status).toBe(200);
+    const names = answer.headers.get('warning')?.match(/\d+\?x+/g) ?? [];
+    expect(names.map((name) => name.length)).toEqual(Array.from({ length: 10 }, () => 100));
+  });
 });
 
 describe('a browser', () => {
@@ -226,6 +258,6 @@ describe('the server', () => {
   it('answers 404 where there is nothing', async () => {
     const text = 'There is no GET /nowhere: /docs shows what there is';
     expect(await call(`${server.url}/nowhere`, 'GET')).toMatchObject({ status: 404, text });
-    expect(await call(`${server.url}/threads/prune`, 'POST', {})).toMatchObject({ status: 404 });
+    expect(await call(`${server.url}/threads/tidy`, 'POST', {})).toMatchObject({ status: 404 });
   });
 });

@@ -45,6 +45,8 @@ it.each(['/agents/one', '/agents/two', ''])('serves the whole API under "%s"', a
   expect(headers.get('content-location')).toMatch(new RegExp(`^${prefix}/threads/${thread_id}/runs/`));
   const docs = await call(`${base}${prefix}/docs`, 'GET');
   expect(docs.text).toContain('/threads/{thread_id}/runs');
+  const { json } = await call(`${base}${prefix}/openapi.json`, 'GET');
+  expect(json.servers).toEqual([{ url: prefix || '/' }]);
 });
 
 it('keeps two servers of one process apart', async () => {

@@ -40,7 +40,8 @@ export function metaRoutes(others: readonly Route[], checkDatabase: () => Promis
         summary: 'Describe this API as OpenAPI 3.1',
         answer: json,
       },
-      async () => described(),
+      // A client that has only the document must know where the API is mounted.
+      async ({ req }) => ({ ...described(), servers: [{ url: req.baseUrl || '/' }] }),
     ),
     route(
       { method: 'get', path: '/docs', access: 'known', summary: 'Describe this API as a page', answer: 'html' },
