@@ -118,7 +118,9 @@ export class ThreadStates {
     const graph = await this.#graphOf(copied, 'threads.read');
     if (!graph) return copied;
     const outcome = await outcomeOf(graph, this.#saver, configOf(copied));
-    return (await this.#threads.settle(toThreadId, outcome, 0)) ?? copied;
+    // What comes next does not wait for anyone: the source's run was about to do it.
+    const status = Object.keys(outcome.interrupts).length > 0 ? 'interrupted' : 'idle';
+    return (await this.#threads.settle(toThreadId, { ...outcome, status }, 0)) ?? copied;
   }
 
   /**

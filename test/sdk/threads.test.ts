@@ -107,7 +107,7 @@ describe('a thread at work', () => {
     const { client } = server;
     const { threadId, run, open } = await atWork();
     const copy = (await client.threads.copy(threadId)) as unknown as { thread_id: string };
-    expect(copy).toMatchObject({ status: 'interrupted', values: { log: ['a'] } });
+    expect(copy).toMatchObject({ status: 'idle', values: { log: ['a'] } });
     open();
     await client.runs.join(threadId, run.run_id);
     expect((await client.threads.getState(copy.thread_id)).next).toEqual(['b']);

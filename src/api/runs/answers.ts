@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Caller } from '../../core/caller.ts';
 import type { Run, StreamMode } from '../../core/run.ts';
 import { departure, sendEvents, sendLate } from '../../http/sse.ts';
+import { hasIdleInput } from './contradictions.ts';
 import type { RunService } from './service.ts';
 
 export interface AnswerOptions {
@@ -75,6 +76,7 @@ export function setRunLocation(res: Response, run: Run): void {
   const { baseUrl } = res.req;
   const own = run.kwargs.temporary_thread ? '' : `/threads/${run.thread_id}`;
   res.setHeader('Content-Location', `${baseUrl}${own}/runs/${run.run_id}`);
+  if (hasIdleInput(run.kwargs)) res.append('Warning', '299 baton "input is not used beside a command"');
 }
 
 /** The number of the last event that the client has; -1 when it wants all, which it may say in three ways. */

@@ -7,7 +7,9 @@ import type { RunCreate } from './schemas.ts';
 
 /** Keys that say where a run starts or who it is. They belong to one run, and in no configuration that outlives it. */
 const PLACE_KEYS = new Set(['thread_id', 'run_id', 'checkpoint_id', 'checkpoint_ns', 'checkpoint_map']);
-const SECRET = /api[-_]?key|token|secret|password|authorization|credential|cookie/i;
+/** Of a name in snake case, as words or run together: `openai_api_key`, `authtoken`; not `max_tokens`, nor `tokenizer`. */
+const SECRET =
+  /(^|_)[a-z]*((api|access|private)_?keys?|token|secrets?|passwords?|authorization|credentials?|cookies?)\d*(_|$)/;
 
 export interface MergedConfig {
   /** What the run is executed with: assistant < thread < run. */
@@ -38,12 +40,12 @@ export function mergeConfig({ assistant, thread, request, headers }: ConfigLayer
   };
   return {
     run: { ...merged, configurable: { ...configurable, ...headers } },
-    thread: { ...merged, configurable: withoutKeys(configurable, (key) => SECRET.test(key) || USER_KEYS.test(key)) },
+    thread: { ...merged, configurable: withoutKeys(configurable, (key) => isSecret(key) || USER_KEYS.test(key)) },
   };
 }
 
 /** A fork may also be asked for in the configuration, as in LangGraph itself. */
-export function checkpointOfConfig(request: RunCreate): CheckpointRef | undefined {
+export function checkpointOfConfig(request: Pick<RunCreate, 'config'>): CheckpointRef | undefined {
   const { checkpoint_id, checkpoint_ns, checkpoint_map } = request.config?.configurable ?? {};
   if (typeof checkpoint_id !== 'string' || checkpoint_id === '') return undefined;
   return {
@@ -51,6 +53,11 @@ export function checkpointOfConfig(request: RunCreate): CheckpointRef | undefine
     ...(typeof checkpoint_ns === 'string' && checkpoint_ns && { checkpoint_ns }),
     ...(isObject(checkpoint_map) && { checkpoint_map }),
   };
+}
+
+function isSecret(key: string): boolean {
+  const words = key.replaceAll(/([a-z\d])([A-Z])/g, '$1_$2').replaceAll(/[^A-Za-z\d]+/g, '_');
+  return SECRET.test(words.toLowerCase());
 }
 
 /** Keys that begin with `__` are between LangGraph, the engine and the saver. */

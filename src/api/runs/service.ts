@@ -12,6 +12,7 @@ import type { GraphRegistry } from '../../engine/graphs/registry.ts';
 import type { AssistantService } from '../assistants/service.ts';
 import { checkpointRef } from '../checkpoint-ref.ts';
 import { refuseUnsupported } from '../unsupported.ts';
+import { refuseIdleInput, refuseUnknownNodes } from './contradictions.ts';
 import { withNamedNull } from './null-answer.ts';
 import { checkpointOfConfig, mergeConfig } from './run-config.ts';
 import type { CancelMany, Resume, RunCreate } from './schemas.ts';
@@ -54,6 +55,7 @@ export class RunService {
 
   async #plan(caller: Caller, threadId: string | null, asked: RunCreate): Promise<Plan> {
     refuseUnsupported(asked, UNSUPPORTED);
+    refuseIdleInput(asked);
     const { assistants, graphs, threads } = this.#parts;
     const assistant = await assistants.toRun(caller, asked.assistant_id);
     const runId = uuidv7();
@@ -67,6 +69,7 @@ export class RunService {
       checkpointRef(threadId, request.checkpoint, request.checkpoint_id) ?? checkpointOfConfig(request);
     await this.#checkCheckpoint(threadId, checkpoint);
     const config = mergeConfig({ assistant, thread, request, headers: caller.headers });
+    await refuseUnknownNodes(request, { graphs, graphId: assistant.graph_id, config: config.run });
     const ids = { graph_id: assistant.graph_id, assistant_id: assistant.assistant_id };
     const plan: EnqueueRequest = {
       run: {
@@ -103,6 +106,7 @@ export class RunService {
   async resume(caller: Caller, threadId: string, request: Resume): Promise<Run> {
     const { resume, update, goto, stream: _stream, wait: _wait, assistant_id, ...options } = request;
     const thread = await this.#thread(caller, threadId);
+    if (resume !== undefined) refuseIdleAnswer(thread, request);
     const assistantId = assistant_id ?? thread.metadata['assistant_id'];
     if (typeof assistantId !== 'string') {
       throw new InvalidInputError('body.assistant_id: is missing, and the thread has not been run by any yet');
@@ -237,6 +241,15 @@ export class RunService {
     const found = threadId !== null && (await this.#parts.saver.getTuple({ configurable }));
     if (!found) throw new NotFoundError('Checkpoint', checkpointId);
   }
+}
+
+/** What a checkpoint or a run that still goes on may ask is not known here. */
+function refuseIdleAnswer({ thread_id, status, interrupts }: Thread, request: Resume): void {
+  if (status === 'busy' || Object.keys(interrupts).length > 0) return;
+  if (request.checkpoint || request.checkpoint_id || checkpointOfConfig(request)) return;
+  throw new ConflictError(
+    `Thread ${thread_id} waits for no answer: leave resume out to let it go on from where it stopped, or create a run with an input`,
+  );
 }
 
 /** A run that is ready to be queued, and the threads on which the caller may do that. */

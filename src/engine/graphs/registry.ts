@@ -78,6 +78,11 @@ export class GraphRegistry {
     return copyWith(graph, use);
   }
 
+  /** The names of its own nodes, not those of subgraphs. Errors as in {@link get}. */
+  async nodes(graphId: string, config?: FactoryConfig): Promise<string[]> {
+    return Object.keys((await this.#compiled(graphId, config)).nodes);
+  }
+
   /** Errors as in {@link get}; what cannot be known about a graph is an object schema that takes everything. */
   async schemas(graphId: string, config?: FactoryConfig): Promise<GraphSchemas & { graph_id: string }> {
     return { graph_id: graphId, ...schemasOf(await this.#compiled(graphId, config)) };
