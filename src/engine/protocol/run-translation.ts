@@ -20,7 +20,7 @@ export interface ProtocolEvent {
   text: string;
 }
 
-export type AgentStatus = 'started' | 'running' | 'completed' | 'failed' | 'interrupted';
+type AgentStatus = 'started' | 'running' | 'completed' | 'failed' | 'interrupted';
 
 /** What is known of one graph or subgraph of a run. */
 export interface AgentNode {
