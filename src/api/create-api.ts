@@ -17,11 +17,16 @@ import type { Route } from '../http/route.ts';
 import { createRouter } from '../http/router.ts';
 import { Sockets } from '../http/sockets.ts';
 import type { DurableSaver } from '../state/durable-saver.ts';
+import { a2aRoutes } from './a2a/routes.ts';
+import { AgentTasks } from './a2a/service.ts';
 import { assistantRoutes } from './assistants/routes.ts';
 import { AssistantService } from './assistants/service.ts';
+import { mcpRoutes } from './mcp/routes.ts';
+import { AssistantTools } from './mcp/service.ts';
 import { metricsRoutes } from './meta/metrics-routes.ts';
 import type { Metrics } from './meta/metrics.ts';
 import { metaRoutes } from './meta/routes.ts';
+import { serverInfo } from './meta/service.ts';
 import { Commands } from './protocol/commands.ts';
 import { protocolRoutes, protocolSocket } from './protocol/routes.ts';
 import { ProtocolService } from './protocol/service.ts';
@@ -77,6 +82,13 @@ export function createApi(parts: ApiParts): Api {
     ],
     runs: [...runRoutes(runs, answers), ...statelessRunRoutes(runs, answers)],
     store: [],
+    mcp: mcpRoutes({
+      tools: new AssistantTools({ assistants, runs, graphs }),
+      version: serverInfo().baton.version,
+      heartbeatMs,
+      isStopping: () => streams.stopped,
+    }),
+    a2a: a2aRoutes(new AgentTasks({ assistants, runs, threads, graphs }), { heartbeatMs }),
   };
   const isServed = (group: RouteGroup) => !config.http.disabled.includes(group);
   const routes = Object.entries(groups).flatMap(([group, own]) => (isServed(group as RouteGroup) ? own : []));

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ExportSource } from '../core/project-export.ts';
 
 /** Groups of routes that a project can leave out. */
-const ROUTE_GROUPS = ['assistants', 'threads', 'runs', 'store', 'meta'] as const;
+const ROUTE_GROUPS = ['assistants', 'threads', 'runs', 'store', 'meta', 'mcp', 'a2a'] as const;
 export type RouteGroup = (typeof ROUTE_GROUPS)[number];
 
 const names = z.array(z.string()).nullish();
@@ -24,6 +24,8 @@ const KNOWN = {
   disable_runs: z.boolean().nullish(),
   disable_store: z.boolean().nullish(),
   disable_meta: z.boolean().nullish(),
+  disable_mcp: z.boolean().nullish(),
+  disable_a2a: z.boolean().nullish(),
   mount_prefix: z
     .string()
     .regex(/^(\/[\w.~-]+)*\/?$/, 'must be a path such as "/api"')
@@ -88,7 +90,7 @@ function isRegExp(text: string): boolean {
   }
 }
 
-/** `disable_mcp: true` asks for nothing where there is no MCP. */
+/** `disable_ui: true` asks for nothing where there is no UI. */
 function asksForSomething(value: unknown): boolean {
   return value !== undefined && value !== null && value !== false;
 }
