@@ -38,6 +38,7 @@ import { threadRoutes } from './threads/routes.ts';
 import { ThreadService } from './threads/service.ts';
 import { threadStreamRoute } from './threads/stream-route.ts';
 import { ThreadStreamService } from './threads/stream-service.ts';
+import { uiRoutes } from './ui/routes.ts';
 
 export interface ApiParts {
   assistants: Assistants;
@@ -50,7 +51,7 @@ export interface ApiParts {
   saver: Pick<DurableSaver, 'getTuple' | 'deleteThread' | 'storage'>;
   database: Database;
   log: Logger;
-  config: { http: Pick<BatonConfig['http'], 'cors' | 'disabled'> };
+  config: { http: Pick<BatonConfig['http'], 'cors' | 'disabled'>; ui: BatonConfig['ui'] };
   authenticator: Authenticator;
   metrics: Metrics;
   /** How often a silent answer shows that it is alive. Clients count on about 5 s. */
@@ -88,6 +89,7 @@ export function createApi(parts: ApiParts): Api {
       heartbeatMs,
       isStopping: () => streams.stopped,
     }),
+    ui: Object.keys(config.ui).length > 0 ? uiRoutes(config.ui) : [],
     a2a: a2aRoutes(new AgentTasks({ assistants, runs, threads, graphs }), { heartbeatMs }),
   };
   const isServed = (group: RouteGroup) => !config.http.disabled.includes(group);

@@ -5,7 +5,7 @@ import type { GraphSource } from '../core/graph-source.ts';
 import { parseApiKeys } from './api-keys.ts';
 import { processEnv, readEnv, type Environment, type LogLevel } from './env.ts';
 import type { HttpSettings } from './http-settings.ts';
-import { readLanggraphJson } from './langgraph-json.ts';
+import { readLanggraphJson, type UiSource } from './langgraph-json.ts';
 
 type DeepReadonly<T> = { readonly [K in keyof T]: T[K] extends object ? DeepReadonly<T[K]> : T[K] };
 
@@ -31,6 +31,8 @@ export type BatonConfig = DeepReadonly<{
     /** Whether a request that claims to come from LangGraph Studio is believed. */
     trustStudio: boolean;
   };
+  /** The components that graphs show, by the graph's name. */
+  ui: Record<string, UiSource>;
   /** Null: a Postgres of our own, below `dataDir`. */
   databaseUrl: string | null;
   /** Null: the database that the control plane uses. */
@@ -106,6 +108,7 @@ export function loadConfig({
     graphs,
     http: safeToListen({ host: set.host, port: set.port, insecure: set.insecure, ...project.http }, auth),
     auth,
+    ui: project.ui,
     databaseUrl: url('DATABASE_URL', set.databaseUrl, /^postgres(ql)?:\/\/./, 'postgres://user:password@host/database'),
     stateUrl: url('STATE_URL', set.stateUrl, /^[a-z][a-z+]*:/, 'memory: or postgres://…'),
     worker: {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ExportSource } from '../core/project-export.ts';
 
 /** Groups of routes that a project can leave out. */
-const ROUTE_GROUPS = ['assistants', 'threads', 'runs', 'store', 'meta', 'mcp', 'a2a'] as const;
+const ROUTE_GROUPS = ['assistants', 'threads', 'runs', 'store', 'meta', 'mcp', 'a2a', 'ui'] as const;
 export type RouteGroup = (typeof ROUTE_GROUPS)[number];
 
 const names = z.array(z.string()).nullish();
@@ -26,6 +26,7 @@ const KNOWN = {
   disable_meta: z.boolean().nullish(),
   disable_mcp: z.boolean().nullish(),
   disable_a2a: z.boolean().nullish(),
+  disable_ui: z.boolean().nullish(),
   mount_prefix: z
     .string()
     .regex(/^(\/[\w.~-]+)*\/?$/, 'must be a path such as "/api"')
@@ -90,7 +91,7 @@ function isRegExp(text: string): boolean {
   }
 }
 
-/** `disable_ui: true` asks for nothing where there is no UI. */
+/** `disable_webhooks: true` asks for nothing where there are no webhooks. */
 function asksForSomething(value: unknown): boolean {
   return value !== undefined && value !== null && value !== false;
 }

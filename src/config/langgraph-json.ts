@@ -31,6 +31,8 @@ const LanggraphJson = z.looseObject({
   env: z.union([z.string(), z.array(z.string()), z.record(z.string(), z.coerce.string())]).optional(),
   auth: Auth.nullish(),
   http: HttpKey.nullish(),
+  ui: z.record(z.string(), z.string()).nullish(),
+  ui_config: z.looseObject({ shared: z.array(z.string()).nullish() }).nullish(),
   baton: BatonKey.prefault({}),
 });
 type LanggraphJson = z.infer<typeof LanggraphJson>;
@@ -52,7 +54,7 @@ const NOT_OURS = [
   'python_version',
   'source',
 ];
-const NOT_YET = new Set(['checkpointer', 'node_loader', 'store', 'ui', 'ui_config', 'webhooks']);
+const NOT_YET = new Set(['checkpointer', 'node_loader', 'store', 'webhooks']);
 /** Serving without these would expose what the project meant to protect. */
 const PROTECTION = new Set(['encryption']);
 
@@ -64,6 +66,17 @@ export interface Project {
   /** The project's own authentication; null: none. */
   auth: { file: string; exportName: string } | null;
   http: HttpSettings;
+  /** The components that graphs show, by the graph's name. */
+  ui: Record<string, UiSource>;
+}
+
+export interface UiSource {
+  /** Absolute path of the module whose default export is the components by name. */
+  file: string;
+  /** Where its packages are. */
+  projectDir: string;
+  /** Packages that the page brings along, besides React and the SDK. */
+  shared: string[];
 }
 
 /**
@@ -84,6 +97,7 @@ export function readLanggraphJson(configPath: string, warn: (line: string) => vo
       ...(file.http?.http ?? HttpKey.parse({}).http),
       app: file.http?.app ? exportIn(file.http.app, configPath) : null,
     },
+    ui: uiSources(file, configPath),
   };
 }
 
@@ -146,6 +160,14 @@ function graphSource(graphId: string, entry: z.infer<typeof GraphEntry>, configP
     );
   }
   return { file, exportName, description };
+}
+
+function uiSources({ ui, ui_config }: LanggraphJson, configPath: string): Record<string, UiSource> {
+  const projectDir = dirname(configPath);
+  const shared = ui_config?.shared ?? [];
+  return Object.fromEntries(
+    Object.entries(ui ?? {}).map(([name, file]) => [name, { file: resolve(projectDir, file), projectDir, shared }]),
+  );
 }
 
 /** `./src/agent.ts:graph`; the colon after a Windows drive's letter is no separator. */

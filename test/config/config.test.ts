@@ -45,6 +45,7 @@ describe('a project', () => {
         cors: DEFAULT_CORS_RULES,
       },
       auth: { project: null, apiKeys: [], trustStudio: false },
+      ui: {},
       databaseUrl: null,
       stateUrl: null,
       worker: { concurrency: 10, leaseMs: 10_000, pollMs: 1000, maxAttempts: 5, graceMs: 10_000 },
