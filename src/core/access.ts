@@ -21,10 +21,8 @@ export class Access {
   static of(result: unknown): Access | null {
     if (result === undefined || result === null || result === true) return Access.everything;
     if (result === false) return null;
-    if (typeof result !== 'object' || Array.isArray(result)) {
-      throw new TypeError(
-        `An authorisation handler returned ${typeof result}: it may return nothing, a boolean or a filter`,
-      );
+    if (typeof result !== 'object' || !isPlain(result)) {
+      throw new TypeError('An authorisation handler returned something else than nothing, a boolean or a filter');
     }
     return new Access(Object.fromEntries(Object.entries(result).map(([key, rule]) => [key, contained(key, rule)])));
   }
@@ -61,6 +59,12 @@ function contained(key: string, rule: unknown): Scalar | Scalar[] {
   throw new TypeError(
     `An authorisation handler returned a filter that cannot be applied to "${key}": use a text, a number, a boolean, {$eq} or {$contains}`,
   );
+}
+
+/** Of anything else it is not known whether all that it means stands in its own fields. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 function isScalar(value: unknown): value is Scalar {

@@ -1,5 +1,6 @@
 import type { Access } from './access.ts';
 import type { JsonObject } from './json.ts';
+import type { Thread } from './thread.ts';
 
 /** What somebody wants to do, as the authorisation handlers of LangGraph name it. */
 export type AuthEvent =
@@ -51,13 +52,20 @@ export interface ApiKey {
   scopes: readonly KeyScope[];
 }
 
-/** The user as a run's nodes find it in `configurable`. */
-export function userConfigurable(user: AuthUser): JsonObject {
+/** What somebody configured, and above it who asks, as nodes and factories find him: nobody can pass for another. */
+export function withUser(configurable: JsonObject | undefined, user: AuthUser | null): JsonObject {
+  if (!user) return { ...configurable };
   return {
+    ...configurable,
     langgraph_auth_user: user as JsonObject,
     langgraph_auth_user_id: user.identity,
     langgraph_auth_permissions: user.permissions,
   };
 }
-/** Keys of {@link userConfigurable}: they belong to one run, and in nothing that is shown or outlives it. */
+/** A thread as its graph's factory is to find it: with who asks for its state. Never to be shown or stored. */
+export function asSeenBy({ user }: Pick<Caller, 'user'>, thread: Thread): Thread {
+  return { ...thread, config: { ...thread.config, configurable: withUser(thread.config.configurable, user) } };
+}
+
+/** Keys of a user in `configurable`: they belong to one run, and in nothing that is shown or outlives it. */
 export const USER_KEYS = /^langgraph_auth_/;

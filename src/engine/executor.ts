@@ -1,10 +1,9 @@
 import { isGraphDrained } from '@langchain/langgraph';
 import type { Logger } from 'pino';
-import { userConfigurable } from '../core/caller.ts';
+import { withUser } from '../core/caller.ts';
 import { outliveConnections } from '../core/connection-loss.ts';
 import { FENCING_TOKEN_KEY } from '../core/fencing.ts';
 import { FencedError, messageOf, ServiceError } from '../core/errors.ts';
-import type { JsonObject } from '../core/json.ts';
 import { END_EVENT } from '../core/run-event.ts';
 import type { RunError, RunStatus } from '../core/run.ts';
 import type { ThreadOutcome } from '../core/thread.ts';
@@ -113,7 +112,7 @@ export class Executor {
     try {
       const graph = await graphs.get(run.graph_id, {
         checkpointer: saver,
-        config: { configurable: configurableOf(run) },
+        config: { configurable: withUser(run.kwargs.config.configurable, run.auth_user) },
         context: kwargs.context,
       });
       timeNodes(graph, (node, end, ms) => observer.nodeEnded(run.graph_id, node, end, ms));
@@ -204,10 +203,11 @@ export class Executor {
   }
 
   /** When the graph or its state cannot be read, the thread goes on showing what it showed: an end must not depend on it. */
-  async #outcome({ graph_id, thread_id, kwargs }: ClaimedRun): Promise<ThreadOutcome> {
+  async #outcome({ graph_id, thread_id, kwargs, auth_user }: ClaimedRun): Promise<ThreadOutcome> {
     const { states, threads } = this.#parts;
     try {
-      return await states.outcome(graph_id, thread_id, kwargs.config);
+      const configurable = withUser(kwargs.config.configurable, auth_user);
+      return await states.outcome(graph_id, thread_id, { ...kwargs.config, configurable });
     } catch (error) {
       if (isInfrastructure(error)) throw error;
       this.#parts.log.warn({ err: error, thread_id }, 'the state cannot be shown');
@@ -255,11 +255,6 @@ function exhausted(attempts: number): RunError {
   };
 }
 
-/** What callers configured, and above it who called: nobody can pass for another user. */
-function configurableOf({ kwargs, auth_user }: ClaimedRun): JsonObject {
-  return { ...kwargs.config.configurable, ...(auth_user && userConfigurable(auth_user)) };
-}
-
 function graphConfig(attempt: Attempt, resumes: boolean): Record<string, unknown> & { runId: string } {
   const { run } = attempt;
   const { config, context, checkpoint, durability, interrupt_before, interrupt_after } = run.kwargs;
@@ -272,7 +267,7 @@ function graphConfig(attempt: Attempt, resumes: boolean): Record<string, unknown
     ...(interrupt_after && { interruptAfter: interrupt_after }),
     // A resumed attempt goes on from its own last checkpoint, not again from the one that it forked.
     configurable: {
-      ...configurableOf(run),
+      ...withUser(run.kwargs.config.configurable, run.auth_user),
       ...(resumes ? {} : checkpoint),
       ...ids,
       [FENCING_TOKEN_KEY]: run.fencing_token,

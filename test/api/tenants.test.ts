@@ -345,6 +345,52 @@ describe('the protocol of threads', () => {
   });
 });
 
+describe('agents and tools', () => {
+  it('know of nothing that is somebody else’s', async () => {
+    const gateName = uuidv7();
+    const things = await thingsOf(alice, gateName);
+    const before = await everythingOf(alice, things);
+    const rpc = async (path: string, headers: Record<string, string>, method: string, params: object) => {
+      const accept = { accept: 'application/json, text/event-stream' };
+      const body = { jsonrpc: '2.0', id: 1, method, params };
+      return (await call(server.url + path, 'POST', body, { ...headers, ...accept })).text;
+    };
+    const message = (contextId: string, taskId?: string) => ({
+      message: {
+        kind: 'message',
+        role: 'user',
+        messageId: 'm',
+        contextId,
+        taskId,
+        parts: [{ kind: 'text', text: 'x' }],
+      },
+    });
+    const missing = nothing();
+    const differences: unknown[] = [];
+    for (const ask of [
+      ({ thread_id, run_id }: Things) => rpc('/a2a/line', bob, 'tasks/get', { id: `${thread_id}:${run_id}` }),
+      ({ thread_id, run_id }: Things) => rpc('/a2a/line', bob, 'tasks/cancel', { id: `${thread_id}:${run_id}` }),
+      ({ thread_id, run_id }: Things) =>
+        rpc('/a2a/line', bob, 'message/send', message(thread_id, `${thread_id}:${run_id}`)),
+      ({ assistant_id }: Things) => rpc(`/a2a/${assistant_id}`, bob, 'message/send', message(uuidv7())),
+      ({ assistant_id }: Things) => rpc('/mcp', bob, 'tools/call', { name: assistant_id, arguments: {} }),
+    ]) {
+      const told = async (asked: Things) =>
+        Object.values(asked).reduce((text, id) => text.replaceAll(id, ''), await ask(asked));
+      const [one, other] = [await told(things), await told(missing)];
+      if (one !== other || !/error|not_found/i.test(one)) differences.push({ one, other });
+    }
+    expect(differences).toEqual([]);
+    expect(await rpc('/a2a/line', bob, 'message/send', message(things.thread_id))).toMatch(/"error"/);
+    const tools = await rpc('/mcp', bob, 'tools/list', {});
+    expect(tools).not.toContain(SECRET);
+    expect(await rpc('/mcp', alice, 'tools/list', {})).not.toBe(tools);
+    expect(await everythingOf(alice, things)).toEqual(before);
+    gate(gateName).open();
+    await clientOf(alice).runs.join(things.thread_id, things.run_id);
+  });
+});
+
 describe('what is one’s own', () => {
   it('can be reached by every operation', async () => {
     const refused: unknown[] = [];

@@ -21,6 +21,9 @@ describe('what a handler returns', () => {
     ['a list of objects', { owner: { $contains: [{}] } }],
     ['an object to be equal to', { owner: { $eq: {} } }],
     ['a text', 'owner'],
+    ['a map', new Map([['owner', 'a']])],
+    ['an instant of its own', new Date()],
+    ['a function', () => ({ owner: 'a' })],
     ['a list of filters', [{ owner: 'a' }]],
   ])('is refused rather than taken for everything when it is %s', (_what, result) => {
     expect(() => Access.of(result)).toThrow(/authorisation handler returned/);

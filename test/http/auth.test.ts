@@ -15,7 +15,11 @@ const as = (name: string) => ({ authorization: `Bearer ${name}` });
 describe('the project’s authentication', () => {
   let server: TestServer;
   beforeAll(async () => {
-    server = await testServer({ auth: { project: { file, exportName: 'auth' } } });
+    const graph = fileURLToPath(new URL('../api/fixtures/personal-graph.ts', import.meta.url));
+    server = await testServer({
+      auth: { project: { file, exportName: 'auth' } },
+      graphs: { personal: { file: graph, exportName: 'personal', description: null } },
+    });
   });
   afterAll(() => server.stop());
 
@@ -96,6 +100,29 @@ describe('the project’s authentication', () => {
     const { text } = await post('/runs/stream', body, 'alice');
     expect(text).toContain('event: debug');
     expect(text).not.toMatch(/token of|langgraph_auth_(user|permissions)"/);
+  });
+
+  it('shows it to factories, whoever asks and for what', async () => {
+    const { json: assistant } = await post(
+      '/assistants',
+      { graph_id: 'personal', config: { configurable: { langgraph_auth_user: { identity: 'root' } } } },
+      'alice',
+    );
+    const { json: drawn } = await get(`/assistants/${assistant.assistant_id}/graph`, 'alice');
+    expect(drawn.nodes.map(({ id }: { id: string }) => id)).toContain('alice');
+    const { json: thread } = await post('/threads', {}, 'alice');
+    const path = `/threads/${thread.thread_id}`;
+    const asks = await post(`${path}/runs/wait`, { assistant_id: assistant.assistant_id, input: {} }, 'alice');
+    expect(asks.json).toMatchObject({ __interrupt__: [{ value: 'alice' }] });
+    expect((await get(path, 'alice')).json).toMatchObject({ status: 'interrupted', config: { configurable: {} } });
+    expect((await get(`${path}/state`, 'alice')).json).toMatchObject({ next: ['alice'] });
+    expect((await get(`${path}/history`, 'alice')).json).toHaveLength(2);
+    const state = { id: 1, method: 'state.get' };
+    expect((await post(`${path}/commands`, state, 'alice')).json).toMatchObject({ type: 'success' });
+    expect(await post(`${path}/state`, { values: { seen: ['x'] }, as_node: 'alice' }, 'alice')).toMatchObject({
+      status: 200,
+    });
+    expect((await get(path, 'alice')).json).toMatchObject({ status: 'idle', values: { seen: ['x'] } });
   });
 
   it('may be a name only', async () => {
@@ -321,7 +348,8 @@ describe('API keys', () => {
   });
 
   it.each(['reader', 'writer', 'admin'] as const)('%s may do what its scopes say', async (name) => {
-    const sees = /^GET |\/(search|count|history|checkpoint|versions|namespaces|commands|events)$/;
+    // Commands and calls of the last three are refused one by one: below.
+    const sees = /^GET |\/(search|count|history|checkpoint|versions|namespaces|events|commands|mcp)$|^POST \/a2a\//;
     const operations = await operationsOf(server.url, bearing(made.admin));
     const admin = (path: string, body: unknown) => call(server.url + path, 'POST', body, bearing(made.admin));
     const { json: thread } = await admin('/threads', {});
@@ -350,6 +378,26 @@ describe('API keys', () => {
       if (!isRight) wrong.push([operation.name, status, text]);
     }
     expect(wrong).toEqual([]);
+  });
+
+  it('are asked for by each command and call, too', async () => {
+    const accept = { accept: 'application/json, text/event-stream' };
+    const ask = async (path: string, body: object, who: { key: string }) =>
+      (await call(server.url + path, 'POST', body, { ...bearing(who), ...accept })).text;
+    const input = { log: [] };
+    const message = { kind: 'message', role: 'user', messageId: 'm', parts: [{ kind: 'data', data: input }] };
+    const run = { id: 1, method: 'run.start', params: { assistant_id: 'line', input } };
+    const send = { jsonrpc: '2.0', id: 1, method: 'message/send', params: { message } };
+    const tool = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'line', arguments: input } };
+    const calls = [
+      [`/threads/${uuidv7()}/commands`, run],
+      ['/a2a/line', send],
+      ['/mcp', tool],
+    ] as const;
+    for (const [path, body] of calls) {
+      expect(await ask(path, body, made.reader)).toContain('it needs the scope write');
+      expect(await ask(path, body, made.writer)).not.toContain('scope');
+    }
   });
 
   it('are who they are to a run', async () => {

@@ -1,6 +1,6 @@
 import { Access, type Guarded } from '../../core/access.ts';
 import type { Assistant } from '../../core/assistant.ts';
-import type { AuthEvent, Caller } from '../../core/caller.ts';
+import { withUser, type AuthEvent, type Caller } from '../../core/caller.ts';
 import { ConflictError, NotFoundError } from '../../core/errors.ts';
 import { isUuid, systemAssistantId, uuidv7 } from '../../core/ids.ts';
 import type { AssistantFilter, AssistantPage, Assistants } from '../../database/assistants.ts';
@@ -126,17 +126,20 @@ export class AssistantService {
   /** The graph's nodes and edges. */
   async drawing(caller: Caller, idOrGraphId: string, xray: boolean | number) {
     const { graph_id, config } = await this.get(caller, idOrGraphId);
-    return this.#graphs.drawable(graph_id, xray, { configurable: config.configurable ?? {} });
+    return this.#graphs.drawable(graph_id, xray, { configurable: withUser(config.configurable, caller.user) });
   }
 
   async schemas(caller: Caller, idOrGraphId: string) {
     const { graph_id, config } = await this.get(caller, idOrGraphId);
-    return this.#graphs.schemas(graph_id, { configurable: config.configurable ?? {} });
+    return this.#graphs.schemas(graph_id, { configurable: withUser(config.configurable, caller.user) });
   }
 
   async subgraphs(caller: Caller, idOrGraphId: string, query: { namespace?: string; recurse: boolean }) {
     const { graph_id, config } = await this.get(caller, idOrGraphId);
-    return this.#graphs.subgraphs(graph_id, { ...query, config: { configurable: config.configurable ?? {} } });
+    return this.#graphs.subgraphs(graph_id, {
+      ...query,
+      config: { configurable: withUser(config.configurable, caller.user) },
+    });
   }
 
   async #allowed(caller: Caller, event: AuthEvent, idOrGraphId: string, value: object = {}) {

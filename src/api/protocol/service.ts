@@ -1,5 +1,5 @@
 import type { Guarded } from '../../core/access.ts';
-import type { Caller } from '../../core/caller.ts';
+import { asSeenBy, type Caller } from '../../core/caller.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
 import type { CommandJson, StreamMode } from '../../core/run.ts';
 import type { Thread } from '../../core/thread.ts';
@@ -143,7 +143,7 @@ export class ProtocolService {
     const access = await caller.may('threads:read', { thread_id: threadId });
     const thread = await this.#parts.threads.within(access).get(threadId);
     if (!thread) throw new Refusal('no_such_run', `Thread ${threadId} does not exist: run.start creates it`);
-    return thread;
+    return asSeenBy(caller, thread);
   }
 
   async #stateAt(thread: Thread, namespace: string[]): Promise<ThreadState> {

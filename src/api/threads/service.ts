@@ -1,5 +1,5 @@
 import { Access, type Guarded } from '../../core/access.ts';
-import type { AuthEvent, Caller } from '../../core/caller.ts';
+import { asSeenBy, type AuthEvent, type Caller } from '../../core/caller.ts';
 import { ConflictError, InvalidInputError, NotFoundError, UnsupportedFieldError } from '../../core/errors.ts';
 import { uuidv7 } from '../../core/ids.ts';
 import type { Json } from '../../core/json.ts';
@@ -61,7 +61,7 @@ export class ThreadService {
     if (steps.length === 0) return created;
     try {
       await this.#parts.states.bulkUpdate(
-        created,
+        asSeenBy(caller, created),
         steps.map(({ updates }) => updates),
       );
     } catch (error) {
@@ -155,11 +155,11 @@ export class ThreadService {
     threadId: string,
     query: { checkpoint?: CheckpointRef | undefined; subgraphs: boolean },
   ): Promise<ThreadState> {
-    return this.#parts.states.get(await this.get(caller, threadId), query);
+    return this.#parts.states.get(asSeenBy(caller, await this.get(caller, threadId)), query);
   }
 
   async history(caller: Caller, threadId: string, query: HistoryQuery): Promise<ThreadState[]> {
-    return this.#parts.states.history(await this.get(caller, threadId), query);
+    return this.#parts.states.history(asSeenBy(caller, await this.get(caller, threadId)), query);
   }
 
   /** Changes the state by hand: at the head, or at a checkpoint, which makes a fork. Returns the new checkpoint. */
@@ -169,7 +169,7 @@ export class ThreadService {
     { checkpoint, ...update }: StateUpdate & { checkpoint: CheckpointRef | undefined },
   ): Promise<Json> {
     const thread = await this.#thread(caller, 'threads:update', threadId);
-    return this.#parts.states.update(thread, update, checkpoint);
+    return this.#parts.states.update(asSeenBy(caller, thread), update, checkpoint);
   }
 
   /** Asks the running run to stop at its next step boundary. Throws ConflictError when none runs. */

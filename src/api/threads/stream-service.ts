@@ -1,7 +1,8 @@
 import type { Guarded } from '../../core/access.ts';
-import type { Caller } from '../../core/caller.ts';
+import { asSeenBy, type Caller } from '../../core/caller.ts';
 import { NotFoundError } from '../../core/errors.ts';
 import { END_EVENT, type RunEvent } from '../../core/run-event.ts';
+import type { Thread } from '../../core/thread.ts';
 import type { ChangeTurn } from '../../database/thread-turns.ts';
 import type { Threads } from '../../database/threads.ts';
 import { THREAD_START, type ThreadPlace, type ThreadStreams } from '../../engine/thread-streams.ts';
@@ -48,18 +49,22 @@ export class ThreadStreamService {
     if (!(await threads.get(threadId))) throw new NotFoundError('Thread', threadId);
     const streams = this.#parts.threadStreams.within(access);
     const after = placeOf(query.lastEventId) ?? (await streams.end(threadId));
-    return this.#events(streams, threads, { ...query, threadId, after });
+    const thread = async () => {
+      const found = await threads.get(threadId);
+      return found && asSeenBy(caller, found);
+    };
+    return this.#events(streams, thread, { ...query, threadId, after });
   }
 
   async *#events(
     streams: ThreadStreams,
-    threads: Threads,
+    thread: () => Promise<Thread | null>,
     { threadId, after, modes, signal }: ThreadStreamQuery & { threadId: string; after: ThreadPlace },
   ): AsyncGenerator<ThreadStreamEvent, void> {
     for await (const entry of streams.follow(threadId, { after, signal })) {
       const { turn } = entry;
       if (!('event' in entry)) {
-        const data = modes.includes('state_update') ? await this.#stateText(threads, threadId, entry.turn) : null;
+        const data = modes.includes('state_update') ? await this.#stateText(await thread(), entry.turn) : null;
         if (data !== null) yield { event: 'state_update', data, id: `${turn.turn}-0` };
       } else if (
         entry.event &&
@@ -71,12 +76,11 @@ export class ThreadStreamService {
   }
 
   /** Null when the state is no longer there. */
-  async #stateText(threads: Threads, threadId: string, { checkpoint }: ChangeTurn): Promise<string | null> {
-    const thread = await threads.get(threadId);
+  async #stateText(thread: Thread | null, { checkpoint }: ChangeTurn): Promise<string | null> {
     if (!thread) return null;
     try {
       const state = await this.#parts.states.get(thread, { checkpoint });
-      return JSON.stringify({ thread_id: threadId, state });
+      return JSON.stringify({ thread_id: thread.thread_id, state });
     } catch (error) {
       if (error instanceof NotFoundError) return null;
       throw error;
