@@ -134,16 +134,19 @@ export class ProtocolService {
   }
 
   async #asks(caller: Caller, threadId: string): Promise<boolean> {
-    const access = await caller.may('threads:read', { thread_id: threadId });
-    const thread = await this.#parts.threads.within(access).get(threadId);
+    const thread = await this.#find(caller, threadId);
     return thread?.status === 'interrupted' && questionsOf(thread).length > 0;
   }
 
   async #thread(caller: Caller, threadId: string): Promise<Thread> {
-    const access = await caller.may('threads:read', { thread_id: threadId });
-    const thread = await this.#parts.threads.within(access).get(threadId);
+    const thread = await this.#find(caller, threadId);
     if (!thread) throw new Refusal('no_such_run', `Thread ${threadId} does not exist: run.start creates it`);
     return asSeenBy(caller, thread);
+  }
+
+  async #find(caller: Caller, threadId: string): Promise<Thread | null> {
+    const access = await caller.may('threads:read', { thread_id: threadId });
+    return this.#parts.threads.within(access).get(threadId);
   }
 
   async #stateAt(thread: Thread, namespace: string[]): Promise<ThreadState> {

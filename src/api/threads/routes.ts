@@ -81,29 +81,33 @@ export function threadRoutes(threads: ThreadService, { heartbeatMs }: { heartbea
       },
       ({ caller, params }) => threads.copy(caller, params.thread_id),
     ),
-    route(
-      {
-        method: 'post',
-        path: `${ONE}/pause`,
-        summary: 'Let the running run stop at its next step boundary',
-        description:
-          'The run ends as `interrupted` and so does the thread; nothing of what it did is lost or repeated. Answers 202 at once, or with `wait` 200 when the run has stopped.',
-        params: schemas.threadPath,
-        body: schemas.pause,
-        answer: schemas.thread,
-      },
-      async ({ caller, params, body, res }) => {
-        const run = await threads.pause(caller, params.thread_id);
-        if (body.wait !== true) {
-          res.status(202).json(await threads.get(caller, params.thread_id));
-          return;
-        }
-        const stopped = threads.runEnded(run.run_id, departure(res)).then(() => threads.get(caller, params.thread_id));
-        await sendLate(res, stopped, heartbeatMs);
-      },
-    ),
+    pauseRoute(threads, heartbeatMs),
     ...stateRoutes(threads),
   ];
+}
+
+function pauseRoute(threads: ThreadService, heartbeatMs: number): Route {
+  return route(
+    {
+      method: 'post',
+      path: `${ONE}/pause`,
+      summary: 'Let the running run stop at its next step boundary',
+      description:
+        'The run ends as `interrupted` and so does the thread; nothing of what it did is lost or repeated. Answers 202 at once, or with `wait` 200 when the run has stopped.',
+      params: schemas.threadPath,
+      body: schemas.pause,
+      answer: schemas.thread,
+    },
+    async ({ caller, params, body, res }) => {
+      const run = await threads.pause(caller, params.thread_id);
+      if (body.wait !== true) {
+        res.status(202).json(await threads.get(caller, params.thread_id));
+        return;
+      }
+      const stopped = threads.runEnded(run.run_id, departure(res)).then(() => threads.get(caller, params.thread_id));
+      await sendLate(res, stopped, heartbeatMs);
+    },
+  );
 }
 
 function collectionRoutes(threads: ThreadService): Route[] {
