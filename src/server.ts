@@ -32,6 +32,7 @@ import { ThreadStates } from './engine/thread-state.ts';
 import { ThreadSweeper } from './engine/thread-sweeper.ts';
 import { Worker } from './engine/worker.ts';
 import { createApp } from './http/app.ts';
+import { asCustomApp, type CustomApp } from './http/custom-app.ts';
 import { Front } from './http/front.ts';
 import { onUpgrade, type Sockets } from './http/sockets.ts';
 import type { DurableSaver } from './state/durable-saver.ts';
@@ -171,7 +172,7 @@ export interface ServerParts {
   database: Database;
   authenticator: Authenticator;
   /** The project's own app, which stands in front of the API; null: none. */
-  customApp: unknown;
+  customApp: CustomApp | null;
   assistants: Assistants;
   threads: Threads;
   runs: Runs;
@@ -193,7 +194,7 @@ async function openParts(
   // First: a server that cannot tell who its callers are must not start.
   const authenticator = await Authenticator.open(config.auth, config.http.configurableHeaders);
   const { app } = config.http;
-  const customApp = app && (await importExport(app, 'http.app of langgraph.json'));
+  const customApp = app && asCustomApp(await importExport(app, 'http.app of langgraph.json'));
   const graphs = new GraphRegistry(config.graphs);
   const opened = new Database({
     url: config.databaseUrl ?? postgres?.url ?? '',

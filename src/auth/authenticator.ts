@@ -3,7 +3,8 @@ import type { ApiKey, AuthUser, Caller } from '../core/caller.ts';
 import { UnauthorizedError } from '../core/errors.ts';
 import { ApiKeys, decideByScopes, userOfKey } from './api-keys.ts';
 import { headerPicker, type HeaderRules } from './passed-headers.ts';
-import { ProjectAuth, type ExportSource } from './project-auth.ts';
+import type { ExportSource } from '../core/project-export.ts';
+import { ProjectAuth } from './project-auth.ts';
 import { everything, RequestCaller } from './request-caller.ts';
 
 export interface AuthSettings {

@@ -1,16 +1,11 @@
-import { pathToFileURL } from 'node:url';
 import type { IncomingMessage } from 'node:http';
 import { Access } from '../core/access.ts';
 import type { AuthUser } from '../core/caller.ts';
-import { AuthRefusalError, ForbiddenError, InvalidInputError, messageOf, UnauthorizedError } from '../core/errors.ts';
+import { AuthRefusalError, ForbiddenError, UnauthorizedError } from '../core/errors.ts';
+import { importExport, unusable, type ExportSource } from '../core/project-export.ts';
 import type { Decide } from './request-caller.ts';
 
-/** One entry of langgraph.json that names an export. */
-export interface ExportSource {
-  /** Absolute path of the module. */
-  file: string;
-  exportName: string;
-}
+const WHAT = 'The authentication';
 
 type Handler = (asked: object) => unknown;
 
@@ -28,18 +23,10 @@ export class ProjectAuth {
   }
 
   /** @throws InvalidInputError naming file and export: to serve without it would expose what it protects. */
-  static async load({ file, exportName }: ExportSource): Promise<ProjectAuth> {
-    const wrong = (reason: string) =>
-      new InvalidInputError(`The authentication in ${file} (export "${exportName}") cannot be used: ${reason}`);
-    let exported: unknown;
-    try {
-      exported = findExport((await import(pathToFileURL(file).href)) as Record<string, unknown>, exportName);
-    } catch (error) {
-      throw wrong(messageOf(error).split('\n')[0] ?? '');
-    }
-    const handlers = handlersOf(exported);
-    if (!handlers) throw wrong('it is no Auth object of @langchain/langgraph-sdk/auth');
-    if (!handlers.authenticate) throw wrong('it has no authenticate handler');
+  static async load(source: ExportSource): Promise<ProjectAuth> {
+    const handlers = handlersOf(await importExport(source, WHAT));
+    if (!handlers) throw unusable(source, WHAT, 'it is no Auth object of @langchain/langgraph-sdk/auth');
+    if (!handlers.authenticate) throw unusable(source, WHAT, 'it has no authenticate handler');
     return new ProjectAuth(handlers);
   }
 
@@ -67,12 +54,6 @@ export class ProjectAuth {
       return access;
     };
   }
-}
-
-/** A CommonJS module's exports may stand one level down, under `default`. */
-function findExport(module: Record<string, unknown>, name: string): unknown {
-  const inner = module['default'];
-  return module[name] ?? (typeof inner === 'object' && inner !== null ? Reflect.get(inner, name) : undefined);
 }
 
 /** By its mark and not by its class: the project has a copy of the package of its own. */

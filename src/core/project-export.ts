@@ -9,20 +9,23 @@ export interface ExportSource {
 }
 
 /** Imports it. Throws InvalidInputError that calls it `what` and names file, export and cause. */
-export async function importExport({ file, exportName }: ExportSource, what: string): Promise<unknown> {
-  const wrong = (reason: string) =>
-    new InvalidInputError(`${what} in ${file} (export "${exportName}") cannot be used: ${reason}`);
+export async function importExport(source: ExportSource, what: string): Promise<unknown> {
+  const { file, exportName } = source;
   let module: Record<string, unknown>;
   try {
     module = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
   } catch (error) {
-    throw wrong(messageOf(error).split('\n')[0] ?? '');
+    throw unusable(source, what, messageOf(error).split('\n')[0] ?? '');
   }
   // A CommonJS module's exports may stand one level down, under `default`.
   const inner = module['default'];
   const found = module[exportName] ?? (isObject(inner) ? inner[exportName] : undefined);
-  if (found === undefined || found === null) throw wrong('there is no such export');
+  if (found === undefined || found === null) throw unusable(source, what, 'there is no such export');
   return isObject(found) && exportName === 'default' && '__esModule' in found ? found['default'] : found;
+}
+
+export function unusable({ file, exportName }: ExportSource, what: string, reason: string): InvalidInputError {
+  return new InvalidInputError(`${what} in ${file} (export "${exportName}") cannot be used: ${reason}`);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

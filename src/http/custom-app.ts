@@ -32,7 +32,7 @@ interface Visit {
 }
 
 export interface CustomAppOptions {
-  app: unknown;
+  app: CustomApp;
   corsRules: CorsRules;
   /** Throws when a request may not even reach the app. */
   guard: (req: ExpressRequest) => Promise<void>;
@@ -48,7 +48,6 @@ export interface ApiRouter {
 /**
  * The project's own app in front of the built-in routes: its routes win, its middleware wraps them. Takes a Hono app, an
  * Express app or any other handler of its kind, and anything with `fetch`, whose 404 means that it is not concerned.
- * Throws InvalidInputError for anything else.
  */
 export function withCustomApp(builtIn: Router, { app, corsRules, guard, log }: CustomAppOptions): ApiRouter {
   const inFront = inFrontOf(builtIn, app);
@@ -60,14 +59,11 @@ export function withCustomApp(builtIn: Router, { app, corsRules, guard, log }: C
   return { router, close: inFront.close };
 }
 
-function inFrontOf(builtIn: Router, app: unknown): ApiRouter {
+function inFrontOf(builtIn: Router, app: CustomApp): ApiRouter {
   const router = Router();
   if (typeof app === 'function') {
-    router.use(app as RequestHandler, builtIn);
+    router.use(app, builtIn);
     return { router, close: () => {} };
-  }
-  if (!hasFetch(app)) {
-    throw new InvalidInputError('http.app of langgraph.json names neither a Hono app nor an Express app');
   }
   if (!isHono(app)) {
     router.use(fetchFirst(app), builtIn);
@@ -138,8 +134,15 @@ function fetchFirst(app: Pick<HonoApp, 'fetch'>): RequestHandler {
   };
 }
 
-function hasFetch(app: unknown): app is Pick<HonoApp, 'fetch'> {
-  return typeof app === 'object' && app !== null && 'fetch' in app && typeof app.fetch === 'function';
+/** What can stand in front of the API. */
+export type CustomApp = RequestHandler | Pick<HonoApp, 'fetch'>;
+
+/** Throws InvalidInputError for what is no app. */
+export function asCustomApp(exported: unknown): CustomApp {
+  const hasFetch = typeof exported === 'object' && exported !== null && 'fetch' in exported;
+  if (typeof exported === 'function' || (hasFetch && typeof exported.fetch === 'function'))
+    return exported as CustomApp;
+  throw new InvalidInputError('http.app of langgraph.json names neither a Hono app nor an Express app');
 }
 
 function isHono(app: Pick<HonoApp, 'fetch'>): app is HonoApp {

@@ -2,13 +2,13 @@ import { Router } from 'express';
 import type { Logger } from 'pino';
 import { createApp } from './app.ts';
 import type { CorsRules } from './cors.ts';
-import { withCustomApp, type CustomAppOptions } from './custom-app.ts';
+import { withCustomApp, type CustomApp, type CustomAppOptions } from './custom-app.ts';
 import { InProcess } from './in-process.ts';
 import { bindLoopback, onBehalfOf, type Loopback } from './loopback.ts';
 
 export interface FrontOptions {
   /** The project's own app; null: none. */
-  customApp: unknown;
+  customApp: CustomApp | null;
   corsRules: CorsRules;
   guard: CustomAppOptions['guard'];
   /** Where the server listens; null: nowhere. */

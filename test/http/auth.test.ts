@@ -280,7 +280,7 @@ describe('an export', () => {
   it.each([
     ['notAuth', 'it is no Auth object'],
     ['silent', 'it has no authenticate handler'],
-    ['missing', 'it is no Auth object'],
+    ['missing', 'there is no such export'],
   ])('%s keeps the server from starting', async (exportName, reason) => {
     await expect(testServer({ auth: { project: { file, exportName } } })).rejects.toThrow(reason);
   });

@@ -59,7 +59,7 @@ export interface Message {
   taskId: string;
 }
 
-export interface Artifact {
+interface Artifact {
   artifactId: string;
   parts: Part[];
 }

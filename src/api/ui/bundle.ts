@@ -1,11 +1,26 @@
 import { createRequire } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { build, BuildOptions, BuildResult, Plugin } from 'esbuild';
 import type { BatonConfig } from '../../config/config.ts';
 import { InvalidInputError, messageOf } from '../../core/errors.ts';
 
 export type UiSource = BatonConfig['ui'][string];
+
+/** What is used here of esbuild, whose copy is found at run time. */
+interface Esbuild {
+  build(options: object): Promise<{ outputFiles: { path: string; contents: Uint8Array; text: string }[] }>;
+}
+interface Plugin {
+  name: string;
+  setup(build: Build): void;
+}
+interface Build {
+  onResolve(which: { filter: RegExp }, resolve: () => { path: string; namespace: string }): void;
+  onLoad(
+    which: { filter: RegExp; namespace: string },
+    load: () => { contents: string; resolveDir: string; loader: 'js' },
+  ): void;
+}
 
 /** File name -> contents. */
 export type UiFiles = ReadonlyMap<string, Uint8Array>;
@@ -22,7 +37,8 @@ export function globalNameOf(name: string): string {
 /** Bundles the components of a graph for the browser. Throws InvalidInputError that says what is wrong with them. */
 export async function bundleUi(name: string, { file, projectDir, shared }: UiSource): Promise<UiFiles> {
   const esbuild = await importEsbuild(projectDir);
-  const options: BuildOptions = {
+  const options = {
+    write: false,
     entryPoints: [ENTRY],
     outdir: join(projectDir, 'dist'),
     bundle: true,
@@ -34,9 +50,9 @@ export async function bundleUi(name: string, { file, projectDir, shared }: UiSou
     globalName: globalNameOf(name),
     plugins: [...(await tailwindOf(projectDir)), entryPlugin(file, projectDir)],
   };
-  let result: BuildResult<{ write: false }>;
+  let result: Awaited<ReturnType<Esbuild['build']>>;
   try {
-    result = await esbuild.build({ ...options, write: false });
+    result = await esbuild.build(options);
   } catch (error) {
     throw new InvalidInputError(`The UI of "${name}" cannot be built from ${file}: ${messageOf(error)}`);
   }
@@ -74,11 +90,11 @@ function withPageRequire(text: string): string {
 }
 
 /** The project's own, or the one that tsx brings along. */
-async function importEsbuild(projectDir: string): Promise<{ build: typeof build }> {
+async function importEsbuild(projectDir: string): Promise<Esbuild> {
   const own = createRequire(import.meta.url);
   const project = createRequire(join(projectDir, 'package.json'));
   const path = resolved(project, 'esbuild') ?? createRequire(own.resolve('tsx')).resolve('esbuild');
-  const module = (await import(pathToFileURL(path).href)) as { default: { build: typeof build } };
+  const module = (await import(pathToFileURL(path).href)) as { default: Esbuild };
   return module.default;
 }
 
