@@ -1,4 +1,4 @@
-import { isGraphBubbleUp, isGraphInterrupt } from '@langchain/langgraph';
+import { isGraphBubbleUp, isGraphInterrupt, START } from '@langchain/langgraph';
 import type { CompiledGraph } from './graphs/registry.ts';
 import type { NodeEnd } from './run-observer.ts';
 
@@ -12,12 +12,12 @@ type Report = (node: string, end: NodeEnd, ms: number) => void;
  * lets others work.
  */
 export function timeNodes(graph: CompiledGraph, report: Report): void {
-  graph.nodes = Object.fromEntries(
-    Object.entries(graph.nodes).map(([name, node]) => [
-      name,
-      Object.create(node, { getNode: { value: () => timed(node.getNode(), name, report) } }) as Node,
-    ]),
-  );
+  // The first one is LangGraph's own: it takes the input.
+  const timedNode = (name: string, node: Node): Node =>
+    name === START
+      ? node
+      : (Object.create(node, { getNode: { value: () => timed(node.getNode(), name, report) } }) as Node);
+  graph.nodes = Object.fromEntries(Object.entries(graph.nodes).map(([name, node]) => [name, timedNode(name, node)]));
 }
 
 function timed(step: Step | undefined, name: string, report: Report): Step | undefined {

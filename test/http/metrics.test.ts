@@ -78,6 +78,7 @@ describe('the metrics', () => {
       const labels = `graph="${graph}",node="${node}",status="${status}"`;
       expect(await metric(`baton_node_duration_seconds_count{${labels}}`)).toBe(1);
     }
+    expect((await call(`${server.url}/metrics`, 'GET')).text).not.toContain('__start__');
   });
 
   it('tell what runs and what waits', async () => {
