@@ -39,7 +39,9 @@ export class Database implements Queryable {
       statement_timeout: 60_000,
       idle_in_transaction_session_timeout: 60_000,
     });
-    // Without a listener a killed idle backend would end the process.
+    // Without a listener a killed backend would end the process: the pool listens only to clients that rest in it, and whoever
+    // takes one out can do so only a moment later. What is under way on a lost one fails by itself.
+    this.pool.on('connect', (client) => client.on('error', () => {}));
     this.pool.on('error', (error) => log.warn({ err: error }, 'an idle database connection was lost'));
     this.listener = new Listener(() => new Client(options), log, onLost);
   }
