@@ -17,6 +17,7 @@ import { Assistants } from './database/assistants.ts';
 import { Database } from './database/database.ts';
 import { KeptPostgres } from './database/embedded/keep-postgres.ts';
 import { migrate } from './database/migrate.ts';
+import { LongTermStore, type LongTermStoreOptions } from './database/store/long-term-store.ts';
 import { RunEvents } from './database/run-events.ts';
 import { RunQueue } from './database/run-queue.ts';
 import { Runs } from './database/runs.ts';
@@ -26,6 +27,8 @@ import { EventLog } from './engine/event-log.ts';
 import { Executor } from './engine/executor.ts';
 import { GraphRegistry } from './engine/graphs/registry.ts';
 import type { RunObserver } from './engine/run-observer.ts';
+import { loadEmbedder } from './engine/store/load-embedder.ts';
+import { StoreSweeper } from './engine/store/store-sweeper.ts';
 import { RunStreams } from './engine/streams.ts';
 import { ThreadStreams } from './engine/thread-streams.ts';
 import { ThreadStates } from './engine/thread-state.ts';
@@ -125,7 +128,7 @@ export class BatonServer {
 
   /** Listens, if it is an API's and `listen` is not false; loads the graphs; takes runs, if it is a worker's. */
   async start({ listen = true }: { listen?: boolean } = {}): Promise<void> {
-    const { streams, database, sweeper, graphs, log } = this.#parts;
+    const { streams, database, sweeper, storeSweeper, graphs, log } = this.#parts;
     await streams.start(database.listener);
     if (this.#role.api && listen) {
       const prefix = this.config.http.mountPrefix;
@@ -137,6 +140,7 @@ export class BatonServer {
     if (!this.#role.worker) return;
     await this.worker.start();
     sweeper.start();
+    storeSweeper.start();
   }
 
   /**
@@ -152,14 +156,16 @@ export class BatonServer {
 
   /** Hands runs back, ends connections, and stops what this process started, the database last. */
   async stop(): Promise<void> {
-    const { streams, saver, database, postgres, sweeper } = this.#parts;
+    const { streams, saver, store, database, postgres, sweeper, storeSweeper } = this.#parts;
     sweeper.stop();
+    storeSweeper.stop();
     await this.worker.stop(this.config.worker.graceMs);
     streams.stop();
     this.#sockets.close();
     await closeHttp(this.#http);
     this.#front.close();
     await saver.close();
+    await store.stop();
     await database.close();
     await postgres?.stop();
   }
@@ -184,6 +190,8 @@ export interface ServerParts {
   saver: DurableSaver;
   states: ThreadStates;
   sweeper: ThreadSweeper;
+  store: LongTermStore;
+  storeSweeper: StoreSweeper;
 }
 
 async function openParts(
@@ -195,6 +203,7 @@ async function openParts(
   const authenticator = await Authenticator.open(config.auth, config.http.configurableHeaders);
   const { app } = config.http;
   const customApp = app && asCustomApp(await importExport(app, 'http.app of langgraph.json'));
+  const index = await openIndex(config);
   const graphs = new GraphRegistry(config.graphs);
   const opened = new Database({
     url: config.databaseUrl ?? postgres?.url ?? '',
@@ -204,6 +213,7 @@ async function openParts(
   });
   const database = decorate?.database?.(opened) ?? opened;
   await migrate(database);
+  const store = await openStore({ database, log, index, ttl: config.store.ttl });
   const state = await openState({
     url: config.stateUrl ?? database.url,
     log,
@@ -232,9 +242,24 @@ async function openParts(
     threadStreams: new ThreadStreams({ turns: new ThreadTurns(database), events: runEvents, streams }),
     graphs,
     saver,
-    states: new ThreadStates({ graphs, saver, threads }),
+    states: new ThreadStates({ graphs, saver, threads, store }),
     sweeper: new ThreadSweeper({ queue, threads, saver, log }),
+    store,
+    storeSweeper: new StoreSweeper({ store, everyMs: config.store.ttl.sweepMinutes * 60_000, log }),
   };
+}
+
+async function openIndex({ store: { index }, projectDir }: BatonConfig): Promise<LongTermStoreOptions['index']> {
+  return index && { ...index, embedder: await loadEmbedder(index.embed, projectDir) };
+}
+
+async function openStore(options: LongTermStoreOptions): Promise<LongTermStore> {
+  try {
+    return await LongTermStore.open(options);
+  } catch (error) {
+    await options.database.close();
+    throw error;
+  }
 }
 
 async function openPostgres(config: BatonConfig, log: Logger): Promise<KeptPostgres | null> {

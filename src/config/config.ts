@@ -6,6 +6,7 @@ import { parseApiKeys } from './api-keys.ts';
 import { processEnv, readEnv, type Environment, type LogLevel } from './env.ts';
 import type { HttpSettings } from './http-settings.ts';
 import { readLanggraphJson, type UiSource } from './langgraph-json.ts';
+import type { StoreSettings } from './store-settings.ts';
 
 type DeepReadonly<T> = { readonly [K in keyof T]: T[K] extends object ? DeepReadonly<T[K]> : T[K] };
 
@@ -49,6 +50,8 @@ export type BatonConfig = DeepReadonly<{
     /** How long a stopping worker waits for running nodes to end before it hands their runs back. */
     graceMs: number;
   };
+  /** What graphs remember across threads. */
+  store: StoreSettings;
   logLevel: LogLevel;
   /** What langgraph.json's `env` gives to the graphs. */
   environment: Record<string, string>;
@@ -118,6 +121,7 @@ export function loadConfig({
       maxAttempts: set.maxAttempts,
       graceMs: set.graceSeconds * 1000,
     },
+    store: project.store,
     logLevel: set.logLevel,
     environment,
   });

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { InvalidInputError, messageOf } from '../core/errors.ts';
 import type { GraphSource } from '../core/graph-source.ts';
 import { HttpKey, type HttpSettings } from './http-settings.ts';
+import { StoreKey, storeSettings, type StoreSettings } from './store-settings.ts';
 
 const GraphEntry = z.union([z.string(), z.object({ path: z.string(), description: z.string().nullish() })]);
 
@@ -33,6 +34,7 @@ const LanggraphJson = z.looseObject({
   http: HttpKey.nullish(),
   ui: z.record(z.string(), z.string()).nullish(),
   ui_config: z.looseObject({ shared: z.array(z.string()).nullish() }).nullish(),
+  store: StoreKey.nullish(),
   baton: BatonKey.prefault({}),
 });
 type LanggraphJson = z.infer<typeof LanggraphJson>;
@@ -54,7 +56,7 @@ const NOT_OURS = [
   'python_version',
   'source',
 ];
-const NOT_YET = new Set(['checkpointer', 'node_loader', 'store', 'webhooks']);
+const NOT_YET = new Set(['checkpointer', 'node_loader', 'webhooks']);
 /** Serving without these would expose what the project meant to protect. */
 const PROTECTION = new Set(['encryption']);
 
@@ -68,6 +70,7 @@ export interface Project {
   http: HttpSettings;
   /** The components that graphs show, by the graph's name. */
   ui: Record<string, UiSource>;
+  store: StoreSettings;
 }
 
 export interface UiSource {
@@ -98,6 +101,7 @@ export function readLanggraphJson(configPath: string, warn: (line: string) => vo
       app: file.http?.app ? exportIn(file.http.app, configPath) : null,
     },
     ui: uiSources(file, configPath),
+    store: storeSettings(file.store ?? {}, dirname(configPath)),
   };
 }
 

@@ -9,6 +9,7 @@ import type { RunError, RunStatus } from '../core/run.ts';
 import type { ThreadOutcome } from '../core/thread.ts';
 import type { ClaimedRun, RunQueue } from '../database/run-queue.ts';
 import type { Threads } from '../database/threads.ts';
+import type { LongTermStore } from '../database/store/long-term-store.ts';
 import type { DurableSaver, LatestCheckpoint } from '../state/durable-saver.ts';
 import type { Attempt, StopReason } from './attempt.ts';
 import { restsAtBreakpoint } from './breakpoints.ts';
@@ -28,6 +29,7 @@ export interface ExecutorParts {
   threads: Threads;
   saver: DurableSaver;
   graphs: GraphRegistry;
+  store: LongTermStore;
   states: ThreadStates;
   events: EventLog;
   streams: RunStreams;
@@ -106,12 +108,13 @@ export class Executor {
 
   /** `resumes`: an earlier attempt has applied the input; this one goes on from the last checkpoint. */
   async #runGraph(attempt: Attempt, runLog: RunLog, resumes: boolean): Promise<Ending> {
-    const { graphs, saver, observer } = this.#parts;
+    const { graphs, saver, store, observer } = this.#parts;
     const { run } = attempt;
     const { kwargs } = run;
     try {
       const graph = await graphs.get(run.graph_id, {
         checkpointer: saver,
+        store,
         config: { configurable: withUser(run.kwargs.config.configurable, run.auth_user) },
         context: kwargs.context,
       });

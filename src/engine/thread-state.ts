@@ -1,4 +1,5 @@
 import type { StateSnapshot } from '@langchain/langgraph';
+import type { BaseStore } from '@langchain/langgraph-checkpoint';
 import { DatabaseError } from 'pg';
 import type { RunConfig } from '../core/assistant.ts';
 import { isConnectionLost } from '../core/connection-loss.ts';
@@ -38,16 +39,25 @@ interface Place {
   token?: number;
 }
 
+export interface ThreadStatesParts {
+  graphs: GraphRegistry;
+  saver: DurableSaver;
+  threads: Threads;
+  store: BaseStore;
+}
+
 /** The state of threads, read and changed through their graphs: only these know the reducers and what comes next. */
 export class ThreadStates {
   readonly #graphs: GraphRegistry;
   readonly #saver: DurableSaver;
   readonly #threads: Threads;
+  readonly #store: BaseStore;
 
-  constructor({ graphs, saver, threads }: { graphs: GraphRegistry; saver: DurableSaver; threads: Threads }) {
+  constructor({ graphs, saver, threads, store }: ThreadStatesParts) {
     this.#graphs = graphs;
     this.#saver = saver;
     this.#threads = threads;
+    this.#store = store;
   }
 
   /** The latest state, or that of a checkpoint. Throws NotFoundError when the checkpoint does not exist. */
@@ -128,7 +138,7 @@ export class ThreadStates {
    * its end. Whoever knows that it stopped by a failure says so instead.
    */
   async outcome(graphId: string, threadId: string, config: RunConfig): Promise<ThreadOutcome> {
-    const graph = await this.#graphs.get(graphId, { checkpointer: this.#saver, config, access: 'threads.read' });
+    const graph = await this.#graph(graphId, config, 'threads.read');
     return outcomeOf(graph, this.#saver, configOf({ thread_id: threadId, config, metadata: {} }));
   }
 
@@ -136,7 +146,11 @@ export class ThreadStates {
   async #graphOf(thread: Thread, access: NonNullable<GraphUse['access']>): Promise<CompiledGraph | null> {
     const graphId = thread.metadata['graph_id'];
     if (typeof graphId !== 'string') return null;
-    return this.#graphs.get(graphId, { checkpointer: this.#saver, config: thread.config, access });
+    return this.#graph(graphId, thread.config, access);
+  }
+
+  #graph(graphId: string, config: RunConfig, access: NonNullable<GraphUse['access']>): Promise<CompiledGraph> {
+    return this.#graphs.get(graphId, { checkpointer: this.#saver, store: this.#store, config, access });
   }
 }
 

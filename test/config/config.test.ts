@@ -49,6 +49,7 @@ describe('a project', () => {
       databaseUrl: null,
       stateUrl: null,
       worker: { concurrency: 10, leaseMs: 10_000, pollMs: 1000, maxAttempts: 5, graceMs: 10_000 },
+      store: { index: null, ttl: { defaultMinutes: null, refreshOnRead: true, sweepMinutes: 5 } },
       logLevel: 'info',
       environment: {},
     });
@@ -103,7 +104,7 @@ describe('a project', () => {
   test('is served without what Baton does not support yet, and says so in one line a kind', () => {
     load({
       graphs,
-      store: {},
+      checkpointer: {},
       http: { middleware_order: 'auth_first', disable_webhooks: false, logging_headers: null },
       auth: { path: './auth.ts:auth', cache: {} },
       node_version: '20',
@@ -112,7 +113,7 @@ describe('a project', () => {
       ui: null,
     });
     expect(warnings).toEqual([
-      expect.stringContaining('not supported yet and left out: store, http.middleware_order, auth.cache'),
+      expect.stringContaining('not supported yet and left out: checkpointer, http.middleware_order, auth.cache'),
       expect.stringContaining('unknown and left out: colour'),
     ]);
   });

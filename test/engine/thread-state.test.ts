@@ -1,3 +1,4 @@
+import { InMemoryStore } from '@langchain/langgraph-checkpoint';
 import { Command } from '@langchain/langgraph';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
@@ -36,7 +37,7 @@ describe.each(['memory:', 'postgres'])('with the state in %s', (store) => {
     await migrate(database);
     saver = await openState({ url: store === 'memory:' ? store : db.url, log: pino({ level: 'silent' }) });
     threads = new Threads(database);
-    states = new ThreadStates({ graphs, saver, threads });
+    states = new ThreadStates({ graphs, saver, threads, store: new InMemoryStore() });
   });
   afterAll(async () => {
     await saver.close();

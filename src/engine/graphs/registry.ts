@@ -18,7 +18,7 @@ export type { GraphSchemas } from './schemas.ts';
 /** What a graph is wanted for. */
 export interface GraphUse {
   checkpointer: BaseCheckpointSaver;
-  /** Replaces the graph's own store; without it the graph keeps its own. */
+  /** Replaces the graph's own store, as the official servers do; without it the graph keeps its own. */
   store?: BaseStore;
   /** The run's or thread's configuration: a factory builds its graph from it. */
   config?: FactoryConfig;
