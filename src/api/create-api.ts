@@ -9,6 +9,7 @@ import type { Runs } from '../database/runs.ts';
 import type { Threads } from '../database/threads.ts';
 import type { GraphRegistry } from '../engine/graphs/registry.ts';
 import { ThreadEvents } from '../engine/protocol/thread-events.ts';
+import type { LongTermStore } from '../database/store/long-term-store.ts';
 import type { RunStreams } from '../engine/streams.ts';
 import type { ThreadStreams } from '../engine/thread-streams.ts';
 import type { ThreadStates } from '../engine/thread-state.ts';
@@ -34,6 +35,8 @@ import { RunAnswers } from './runs/answers.ts';
 import { runRoutes } from './runs/routes.ts';
 import { RunService } from './runs/service.ts';
 import { statelessRunRoutes } from './runs/stateless-routes.ts';
+import { storeRoutes } from './store/routes.ts';
+import { StoreService } from './store/service.ts';
 import { threadRoutes } from './threads/routes.ts';
 import { ThreadService } from './threads/service.ts';
 import { threadStreamRoute } from './threads/stream-route.ts';
@@ -48,6 +51,7 @@ export interface ApiParts {
   threadStreams: ThreadStreams;
   graphs: GraphRegistry;
   states: ThreadStates;
+  store: LongTermStore;
   saver: Pick<DurableSaver, 'getTuple' | 'deleteThread' | 'storage'>;
   database: Database;
   log: Logger;
@@ -82,7 +86,7 @@ export function createApi(parts: ApiParts): Api {
       ...protocolRoutes(protocol, commands, { heartbeatMs }),
     ],
     runs: [...runRoutes(runs, answers), ...statelessRunRoutes(runs, answers)],
-    store: [],
+    store: storeRoutes(new StoreService(parts.store)),
     mcp: mcpRoutes({
       tools: new AssistantTools({ assistants, runs, graphs }),
       version: serverInfo().baton.version,

@@ -1,6 +1,7 @@
 /** Every way in which a request can be refused. `docs/errors.md` has one heading for each; `http/error-handler.ts` one status. */
 export const ERROR_CODES = [
   'invalid_input',
+  'empty_namespace',
   'unsupported_field',
   'unauthorized',
   'forbidden',
@@ -86,6 +87,14 @@ export class InvalidInputError extends ServiceError {
   override readonly name = 'InvalidInputError';
   constructor(message: string) {
     super('invalid_input', message);
+  }
+}
+
+/** An item of the store needs a namespace of at least one label. */
+export class EmptyNamespaceError extends ServiceError {
+  override readonly name = 'EmptyNamespaceError';
+  constructor() {
+    super('empty_namespace', 'The namespace is empty: name at least one label, such as ["memories"]');
   }
 }
 

@@ -6,6 +6,7 @@ import { AuthRefusalError, ServiceError, type ErrorCode } from '../core/errors.t
 /** None in 500-599 for what a caller can correct: clients repeat those by themselves, again and again. */
 export const STATUS_OF: Record<ErrorCode, number> = {
   invalid_input: 422,
+  empty_namespace: 400,
   unsupported_field: 422,
   unauthorized: 401,
   forbidden: 403,

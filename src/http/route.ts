@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import type { Caller } from '../core/caller.ts';
 
 export interface Operation<P, Q, B> {
-  method: 'get' | 'post' | 'patch' | 'delete';
+  method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** As Express writes it: `/threads/:thread_id`. */
   path: string;
   summary: string;
