@@ -157,6 +157,20 @@ const PLATFORM: readonly Rule[] = [
     when: is('none', 'consecutive from 0'),
     reason: 'Events of runs without a thread are numbered too, so that a broken stream can be taken up again.',
   },
+  {
+    operation: 'POST /store/items/search',
+    scenario: 'store: search',
+    path: ['body/items/*/key', 'body/items/*/value/*', 'body/items/*/namespace/*'],
+    reason:
+      'Items are listed by their latest change, as the platform documents; the development server keeps the order in which they came.',
+  },
+  {
+    operation: 'POST /store/items/search',
+    scenario: 'store: search',
+    path: 'status',
+    when: status(400, 200),
+    reason: 'The platform documents `namespace_prefix` as optional; the development server asks for it.',
+  },
 ];
 
 /** What the development server does by mistake, or since it keeps everything in memory. */
