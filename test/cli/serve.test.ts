@@ -195,5 +195,5 @@ test('migrate brings the databases up to date and ends', async () => {
   await client.connect();
   const { rows } = await client.query(`SELECT nspname FROM pg_namespace WHERE nspname LIKE 'baton%' ORDER BY 1`);
   await client.end();
-  expect(rows).toEqual([{ nspname: 'baton' }, { nspname: 'baton_state' }]);
+  expect(rows).toEqual([{ nspname: 'baton' }, { nspname: 'baton_state' }, { nspname: 'baton_store' }]);
 });
