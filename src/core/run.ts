@@ -55,6 +55,8 @@ export interface RunKwargs {
   stream_subgraphs: boolean;
   interrupt_before?: '*' | string[];
   interrupt_after?: '*' | string[];
+  /** Asked for and not used: Baton has no connection to LangSmith. */
+  feedback_keys?: string[];
   durability: Durability;
   /** The run was asked for in the protocol of threads: its log has what that protocol shows, and no stream modes of choice. */
   protocol?: 'v2';

@@ -428,6 +428,12 @@ const PROTOCOL: readonly Rule[] = [
 /** What Baton does in its own way, for a reason of its own. */
 const OWN: readonly Rule[] = [
   {
+    scenario: 'command: goto nowhere',
+    path: '**',
+    reason:
+      'A node to go to that the graph does not have is refused, and the nodes that it has are named; the development server does nothing and calls that a success.',
+  },
+  {
     operation: 'DELETE /threads/{thread_id}/runs/{run_id}',
     path: 'status',
     when: status(204, 409),
@@ -438,7 +444,7 @@ const OWN: readonly Rule[] = [
     scenario: 'runs: delete leaves the state',
     path: 'body**',
     reason:
-      'Deleting a run deletes its row and its events; what it did to the state stays, as later steps stand on it. A rollback undoes it.',
+      'Deleting a run deletes its row and its events. What it did to the state stays, since later steps stand on it: the official servers delete its checkpoints, too (the platform not those of threads with delta channels, which would break). A rollback undoes a run; deleting or pruning the thread frees the space.',
   },
   {
     scenario: 'stateless: create',
@@ -511,6 +517,11 @@ const OWN: readonly Rule[] = [
     path: 'headers/access-control-expose-headers',
     reason: 'A page of another origin may read more headers: `Location`, `Warning`, `X-Pagination-Next`.',
   },
+];
+
+/** What no scenario can compare, since the development server cannot do it alone. */
+export const UNCOMPARED: readonly string[] = [
+  '`feedback_keys` of a run are taken, and a `Warning` header says that no `feedback` event will follow: its addresses are LangSmith’s. The development server asks LangSmith for them, and without its key the stream does not end for a long time.',
 ];
 
 export const RULES: readonly Rule[] = [...PLATFORM, ...FLAWS, ...PROTOCOL, ...OWN];

@@ -1,4 +1,4 @@
-import { RULES } from './differences.ts';
+import { RULES, UNCOMPARED } from './differences.ts';
 import type { Finding } from './judge.ts';
 import { operationOf, OPERATIONS } from './operations.ts';
 
@@ -31,6 +31,10 @@ ${Object.entries(OPERATIONS)
 ## Only here
 
 ${page.onlyHere()}
+## Different, and not compared
+
+${UNCOMPARED.map((text) => `- ${text}`).join('\n')}
+
 ## Reasons
 
 ${page.reasons()}`;

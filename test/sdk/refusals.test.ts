@@ -22,25 +22,66 @@ function post(path: string, body: unknown) {
   return call(server.url + path, 'POST', body);
 }
 
+describe('what official servers pass over in silence, and clients send, is done without and said:', () => {
+  const stopped = { interrupt_before: ['b'] };
+  it.each<[string, string, object, object]>([
+    ['an answer', 'asking', {}, { command: { resume: 'yes' } }],
+    ['another place to go to', 'line', stopped, { command: { goto: 'c' } }],
+    ['the end to go to, as agent-chat-ui sends it', 'asking', {}, { command: { goto: '__end__' } }],
+    ['an update', 'line', stopped, { command: { update: { log: ['x'] } } }],
+  ])('an input beside %s', async (_, graphId, before, body) => {
+    const threadId = await threadAfter(graphId, before);
+    const asked = { assistant_id: graphId, input: { log: ['lost'] }, ...body };
+    const answered = await post(`/threads/${threadId}/runs/wait`, asked);
+    expect(answered).toMatchObject({ status: 200, text: expect.not.stringContaining('lost') });
+    expect(answered.headers.get('warning')).toBe('299 baton "input is not used beside a command"');
+    const empty = await post(`/threads/${threadId}/runs`, { ...asked, input: {} });
+    expect(empty).toMatchObject({ status: 200 });
+    expect(empty.headers.has('warning')).toBe(false);
+  });
+
+  it.each(['interrupt_before', 'interrupt_after'])('an unknown node in %s', async (field) => {
+    for (const way of ['', '/wait', '/stream']) {
+      const answered = await post(`/runs${way}`, { assistant_id: 'line', input, [field]: ['b', 'nowhere'] });
+      expect(answered).toMatchObject({ status: 200, text: expect.not.stringContaining('"log":["a","b","c"]') });
+      expect(answered.headers.get('warning')).toBe(
+        `299 baton "${field}: graph 'line' has no node 'nowhere'. It has: a, b, c"`,
+      );
+    }
+  });
+
+  it('an unknown node of a graph that a function makes, by what it makes for this run', async () => {
+    const { thread_id } = await server.client.threads.create();
+    const asked = { assistant_id: 'made', input, interrupt_before: ['special'] };
+    expect((await post(`/threads/${thread_id}/runs`, asked)).headers.get('warning')).toContain('It has: plain');
+    const fitting = await post(`/runs/wait`, { ...asked, config: { configurable: { node: 'special' } } });
+    expect(fitting).toMatchObject({ status: 200, json: { log: [] } });
+    expect(fitting.headers.has('warning')).toBe(false);
+  });
+
+  it.each([
+    ['the ends of the graph and its nodes', { interrupt_before: ['__start__', '__end__'], interrupt_after: ['c'] }],
+    ['every node', { interrupt_before: '*' }],
+  ])('but nothing is said of %s', async (_, breakpoints) => {
+    const answered = await post(`/runs`, { assistant_id: 'line', input, ...breakpoints });
+    expect(answered.headers.has('warning')).toBe(false);
+  });
+
+  it('keys of feedback, which LangSmith would collect', async () => {
+    const body = { assistant_id: 'line', input, feedback_keys: ['liked'] };
+    for (const [path, sent] of [
+      ['/runs/stream', body],
+      ['/runs/batch', [body]],
+    ] as const) {
+      const answered = await post(path, sent);
+      expect(answered).toMatchObject({ status: 200, text: expect.not.stringContaining('event: feedback') });
+      expect(answered.headers.get('warning')).toContain('feedback_keys are not used');
+    }
+    expect(await post('/runs', { ...body, feedback_keys: 'liked' })).toMatchObject({ status: 422 });
+  });
+});
+
 describe('what would be dropped in silence is refused:', () => {
-  it.each([{ goto: 'c' }, { update: { log: ['x'] } }, {}])('an input beside the command %o', async (command) => {
-    const threadId = await threadAfter('line');
-    const refused = await post(`/threads/${threadId}/runs`, { assistant_id: 'line', input, command });
-    expect(refused).toMatchObject({ status: 422, text: expect.stringContaining('body.input: is not used') });
-    expect(await server.client.runs.list(threadId)).toHaveLength(1);
-  });
-
-  it('but beside an answer an input is only warned of, since the AG-UI client sends both', async () => {
-    const threadId = await threadAfter('asking');
-    const answered = await post(`/threads/${threadId}/runs/wait`, {
-      assistant_id: 'asking',
-      input,
-      command: { resume: 'yes' },
-    });
-    expect(answered).toMatchObject({ status: 200, json: { log: ['answer: "yes"'] } });
-    expect(answered.headers.get('warning')).toContain('input is not used beside a command');
-  });
-
   it('an answer when nothing was asked', async () => {
     const [ended, paused] = [await threadAfter('line'), await threadAfter('line', { interruptBefore: ['b'] })];
     for (const threadId of [ended, paused]) {
@@ -60,35 +101,16 @@ describe('what would be dropped in silence is refused:', () => {
     expect(await post(`/threads/${threadId}/resume`, { resume: 2, checkpoint })).toMatchObject({ status: 200 });
   });
 
-  it.each([
-    ['command.goto', { command: { goto: 'nowhere' } }],
-    ['command.goto', { command: { goto: ['b', { node: 'nowhere', input: {} }] } }],
-    ['interrupt_before', { input, interrupt_before: ['b', 'nowhere'] }],
-    ['interrupt_after', { input, interrupt_after: ['nowhere'] }],
-  ])('an unknown node in %s', async (field, body) => {
-    const { thread_id } = await server.client.threads.create();
-    expect(await post(`/threads/${thread_id}/runs`, { assistant_id: 'line', ...body })).toMatchObject({
-      status: 422,
-      text: `body.${field}: graph "line" has no node "nowhere". It has: a, b, c`,
-    });
-  });
-
-  it('an unknown node of a graph that a function makes, by what it makes for this run', async () => {
-    const { thread_id } = await server.client.threads.create();
-    const asked = { assistant_id: 'made', input, interrupt_before: ['special'] };
-    expect(await post(`/threads/${thread_id}/runs`, asked)).toMatchObject({ status: 422 });
-    const fitting = { ...asked, config: { configurable: { node: 'special' } } };
-    expect(await post(`/threads/${thread_id}/runs/wait`, fitting)).toMatchObject({ status: 200, json: { log: [] } });
-  });
-
-  it.each([
-    ['the ends of the graph and its nodes', { interrupt_before: ['__start__', '__end__'], interrupt_after: ['c'] }],
-    ['every node', { interrupt_before: '*' }],
-  ])('but not %s', async (_, breakpoints) => {
-    const { thread_id } = await server.client.threads.create();
-    const body = { assistant_id: 'line', input, ...breakpoints };
-    expect(await post(`/threads/${thread_id}/runs`, body)).toMatchObject({ status: 200 });
-  });
+  it.each([{ goto: 'nowhere' }, { goto: ['b', { node: 'nowhere', input: {} }] }])(
+    'an unknown node to go to: %o',
+    async (command) => {
+      const { thread_id } = await server.client.threads.create();
+      expect(await post(`/threads/${thread_id}/runs`, { assistant_id: 'line', command })).toMatchObject({
+        status: 422,
+        text: 'body.command.goto: graph "line" has no node "nowhere". It has: a, b, c',
+      });
+    },
+  );
 });
 
 it('a thread keeps what only looks like a secret, and no secret', async () => {

@@ -3,7 +3,6 @@ import type { Logger } from 'pino';
 import type { Caller } from '../../core/caller.ts';
 import type { Run, StreamMode } from '../../core/run.ts';
 import { departure, sendEvents, sendLate } from '../../http/sse.ts';
-import { hasIdleInput } from './contradictions.ts';
 import type { RunService } from './service.ts';
 
 export interface AnswerOptions {
@@ -40,7 +39,7 @@ export class RunAnswers {
   async stream(res: Response, options: StreamOptions): Promise<void> {
     const { run, afterSeq = -1, modes } = options;
     const signal = this.#departure(res, options);
-    setRunLocation(res, run);
+    await this.announce(res, run);
     // Where the official client comes back to when its connection breaks. It appends this to the address that it was given,
     // so the prefix under which the API is mounted is not part of it.
     res.setHeader('Location', `/threads/${run.thread_id}/runs/${run.run_id}/stream`);
@@ -51,8 +50,22 @@ export class RunAnswers {
   /** Answers with the run's result when it has ended. */
   async wait(res: Response, options: WaitOptions): Promise<void> {
     const signal = this.#departure(res, options);
-    setRunLocation(res, options.run);
+    await this.announce(res, options.run);
     await sendLate(res, this.#runs.result(options.run, signal), this.#options.heartbeatMs);
+  }
+
+  /** Says where the run can be found: clients read its id, and its thread's, from here. And what of the request is not used. */
+  async announce(res: Response, run: Run): Promise<void> {
+    const { baseUrl } = res.req;
+    const own = run.kwargs.temporary_thread ? '' : `/threads/${run.thread_id}`;
+    res.setHeader('Content-Location', `${baseUrl}${own}/runs/${run.run_id}`);
+    await this.warn(res, run);
+  }
+
+  async warn(res: Response, run: Run): Promise<void> {
+    for (const text of await this.#runs.unused(run)) {
+      res.append('Warning', `299 baton "${text.replaceAll(/[^\x20-\x7E]|["\\]/g, "'")}"`);
+    }
   }
 
   #departure(res: Response, { caller, run, cancelOnDisconnect }: WaitOptions): AbortSignal {
@@ -69,14 +82,6 @@ export class RunAnswers {
       this.#options.log.warn({ err: error, run_id: run.run_id }, 'could not cancel the run of a client that left');
     });
   }
-}
-
-/** Where the run can be found: clients read its id, and its thread's, from here. */
-export function setRunLocation(res: Response, run: Run): void {
-  const { baseUrl } = res.req;
-  const own = run.kwargs.temporary_thread ? '' : `/threads/${run.thread_id}`;
-  res.setHeader('Content-Location', `${baseUrl}${own}/runs/${run.run_id}`);
-  if (hasIdleInput(run.kwargs)) res.append('Warning', '299 baton "input is not used beside a command"');
 }
 
 /** The number of the last event that the client has; -1 when it wants all, which it may say in three ways. */

@@ -1,53 +1,64 @@
 import { InvalidInputError, ServiceError } from '../../core/errors.ts';
+import type { Json } from '../../core/json.ts';
+import type { Run } from '../../core/run.ts';
 import type { GraphRegistry, GraphUse } from '../../engine/graphs/registry.ts';
 import type { RunCreate } from './schemas.ts';
 
 /** LangGraph's own names for where a graph begins and ends. */
 const BOUNDS = new Set(['__start__', '__end__']);
 
-type Asked = Partial<Pick<RunCreate, 'input' | 'command'>>;
-
-/** A command takes the place of an input, which is then used for nothing. */
-export function hasIdleInput({ input, command }: Asked): boolean {
-  return command !== undefined && input !== undefined && input !== null;
-}
-
 /**
- * Throws InvalidInputError for an input that nothing would use. Beside an answer it is let pass: the AG-UI client sends the
- * state that it knows along with every answer.
+ * Throws InvalidInputError for a node to go to that the graph does not have: LangGraph would pass over it in silence, and the
+ * run would end as if it had succeeded. A graph that fails to load says so when it is run.
  */
-export function refuseIdleInput(asked: Asked): void {
-  if (!hasIdleInput(asked) || asked.command?.resume !== undefined) return;
-  throw new InvalidInputError(
-    'body.input: is not used beside body.command. Send one of them; what is to change the state is command.update',
-  );
-}
-
-/**
- * Throws InvalidInputError for a node that the graph does not have: LangGraph would pass over it in silence. A graph that
- * fails to load says so when it is run.
- */
-export async function refuseUnknownNodes(
-  { command, interrupt_before, interrupt_after }: RunCreate,
+export async function refuseUnknownTargets(
+  { command }: RunCreate,
   { graphs, graphId, config }: { graphs: GraphRegistry; graphId: string; config: GraphUse['config'] },
 ): Promise<void> {
-  const named = {
-    'command.goto': [command?.goto ?? []].flat().map((target) => (typeof target === 'string' ? target : target.node)),
-    interrupt_before: interrupt_before === '*' ? [] : (interrupt_before ?? []),
-    interrupt_after: interrupt_after === '*' ? [] : (interrupt_after ?? []),
-  };
-  if (Object.values(named).every((names) => names.length === 0)) return;
-  const nodes = await graphs.nodes(graphId, config).catch(unlessItFailsToLoad);
-  if (nodes === null) return;
-  for (const [field, names] of Object.entries(named)) {
-    const unknown = names.find((name) => !nodes.includes(name) && !BOUNDS.has(name));
-    if (unknown === undefined) continue;
-    const known = nodes.filter((name) => !BOUNDS.has(name)).join(', ');
-    throw new InvalidInputError(`body.${field}: graph "${graphId}" has no node "${unknown}". It has: ${known}`);
+  const targets = [command?.goto ?? []].flat().map((target) => (typeof target === 'string' ? target : target.node));
+  if (targets.length === 0) return;
+  const nodes = await nodesOf(graphs, graphId, config);
+  const unknown = nodes && targets.find((name) => !nodes.includes(name));
+  if (nodes && unknown) {
+    throw new InvalidInputError(`body.command.goto: ${hasNoNode(graphId, unknown, nodes)}`);
   }
 }
 
-function unlessItFailsToLoad(error: unknown): null {
-  if (error instanceof ServiceError && error.code === 'graph_failed_to_load') return null;
-  throw error;
+/**
+ * What a run was asked for and is not done, a sentence each. The official server says nothing of these, and there are clients
+ * that send them: AG-UI's and agent-chat-ui an input beside a command, a chat for any graph the breakpoints of all.
+ */
+export async function unusedParts({ kwargs, metadata }: Run, graphs: GraphRegistry): Promise<string[]> {
+  const { input = null, command, feedback_keys, interrupt_before = [], interrupt_after = [] } = kwargs;
+  const unused: string[] = [];
+  if (command && !isEmpty(input)) unused.push('input is not used beside a command');
+  if (feedback_keys) unused.push('feedback_keys are not used: this server has no connection to LangSmith');
+  const graphId = metadata['graph_id'];
+  const breakpoints = Object.entries({ interrupt_before, interrupt_after }).filter(
+    ([, names]) => names !== '*' && names.length > 0,
+  );
+  if (breakpoints.length === 0 || typeof graphId !== 'string') return unused;
+  const nodes = await nodesOf(graphs, graphId, kwargs.config);
+  for (const [field, names] of breakpoints) {
+    const unknown = [names].flat().find((name) => nodes && !nodes.includes(name));
+    if (nodes && unknown !== undefined) unused.push(`${field}: ${hasNoNode(graphId, unknown, nodes)}`);
+  }
+  return unused;
+}
+
+function isEmpty(input: Json): boolean {
+  return typeof input === 'object' && Object.keys(input ?? {}).length === 0;
+}
+
+async function nodesOf(graphs: GraphRegistry, graphId: string, config: GraphUse['config']): Promise<string[] | null> {
+  try {
+    return [...(await graphs.nodes(graphId, config)), ...BOUNDS];
+  } catch (error) {
+    if (error instanceof ServiceError && error.code === 'graph_failed_to_load') return null;
+    throw error;
+  }
+}
+
+function hasNoNode(graphId: string, name: string, nodes: readonly string[]): string {
+  return `graph "${graphId}" has no node "${name}". It has: ${nodes.filter((node) => !BOUNDS.has(node)).join(', ')}`;
 }

@@ -3,7 +3,7 @@ import { route, type Route } from '../../http/route.ts';
 import { departure } from '../../http/sse.ts';
 import { threadPath } from '../threads/schemas.ts';
 import { refuseUnsupported } from '../unsupported.ts';
-import { lastEventSeq, setRunLocation, type RunAnswers } from './answers.ts';
+import { lastEventSeq, type RunAnswers } from './answers.ts';
 import * as schemas from './schemas.ts';
 import type { RunService } from './service.ts';
 
@@ -27,7 +27,7 @@ function createRoutes(runs: RunService, answers: RunAnswers): Route[] {
       { method: 'post', path: RUNS, summary: 'Queue a run', ...create, answer: schemas.run },
       async ({ caller, params, body, res }) => {
         const run = await runs.create(caller, params.thread_id, body);
-        setRunLocation(res, run);
+        await answers.announce(res, run);
         return run;
       },
     ),
@@ -184,7 +184,7 @@ function resumeRoute(runs: RunService, answers: RunAnswers): Route {
       const cancelOnDisconnect = body.on_disconnect === 'cancel';
       if (body.stream === true) return answers.stream(res, { caller, run, cancelOnDisconnect });
       if (body.wait === true) return answers.wait(res, { caller, run, cancelOnDisconnect });
-      setRunLocation(res, run);
+      await answers.announce(res, run);
       return run;
     },
   );

@@ -54,7 +54,8 @@ const options = {
   on_disconnect: optional(z.enum(['cancel', 'continue'])),
   on_completion: optional(onCompletion),
   webhook: z.unknown().optional(),
-  feedback_keys: z.unknown().optional(),
+  /** For the platform to answer with addresses at LangSmith, to which Baton has no connection. */
+  feedback_keys: optional(z.array(z.string())),
   strict_resume: z.unknown().optional(),
 };
 

@@ -12,7 +12,7 @@ import type { GraphRegistry } from '../../engine/graphs/registry.ts';
 import type { AssistantService } from '../assistants/service.ts';
 import { checkpointRef } from '../checkpoint-ref.ts';
 import { refuseUnsupported } from '../unsupported.ts';
-import { refuseIdleInput, refuseUnknownNodes } from './contradictions.ts';
+import { refuseUnknownTargets, unusedParts } from './contradictions.ts';
 import { withNamedNull } from './null-answer.ts';
 import { checkpointOfConfig, mergeConfig } from './run-config.ts';
 import type { CancelMany, Resume, RunCreate } from './schemas.ts';
@@ -20,7 +20,6 @@ import { watchToEnd, type RunFollower } from './watch.ts';
 
 const UNSUPPORTED = {
   webhook: 'join the run, or ask for its status, to learn of its end',
-  feedback_keys: 'Baton has no connection to LangSmith',
   strict_resume: 'a resume that answers no question starts the next step as in LangGraph itself',
 };
 
@@ -53,9 +52,13 @@ export class RunService {
     return Promise.all(plans.map(({ access, plan }) => this.#parts.runs.within(access).enqueue(plan)));
   }
 
+  /** What a run was asked for and is not done, a sentence each. */
+  unused(run: Run): Promise<string[]> {
+    return unusedParts(run, this.#parts.graphs);
+  }
+
   async #plan(caller: Caller, threadId: string | null, asked: RunCreate): Promise<Plan> {
     refuseUnsupported(asked, UNSUPPORTED);
-    refuseIdleInput(asked);
     const { assistants, graphs, threads } = this.#parts;
     const assistant = await assistants.toRun(caller, asked.assistant_id);
     const runId = uuidv7();
@@ -69,7 +72,7 @@ export class RunService {
       checkpointRef(threadId, request.checkpoint, request.checkpoint_id) ?? checkpointOfConfig(request);
     await this.#checkCheckpoint(threadId, checkpoint);
     const config = mergeConfig({ assistant, thread, request, headers: caller.headers });
-    await refuseUnknownNodes(request, { graphs, graphId: assistant.graph_id, config: config.run });
+    await refuseUnknownTargets(request, { graphs, graphId: assistant.graph_id, config: config.run });
     const ids = { graph_id: assistant.graph_id, assistant_id: assistant.assistant_id };
     const plan: EnqueueRequest = {
       run: {
@@ -281,7 +284,7 @@ function kwargsOf(
   request: RunCreate,
   stateless: boolean,
 ): Omit<RunKwargs, 'command' | 'config' | 'context' | 'checkpoint'> {
-  const { input, stream_mode, interrupt_before, interrupt_after } = request;
+  const { input, stream_mode, interrupt_before, interrupt_after, feedback_keys } = request;
   const modes = [stream_mode ?? []].flat();
   return {
     ...(input !== undefined && { input }),
@@ -289,6 +292,7 @@ function kwargsOf(
     stream_subgraphs: request.stream_subgraphs ?? false,
     ...(interrupt_before && interrupt_before.length > 0 && { interrupt_before }),
     ...(interrupt_after && interrupt_after.length > 0 && { interrupt_after }),
+    ...(feedback_keys && feedback_keys.length > 0 && { feedback_keys }),
     durability: durabilityOf(request),
     ...(request.protocol && { protocol: request.protocol }),
     temporary_thread: stateless && request.on_completion !== 'keep',

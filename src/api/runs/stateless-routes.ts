@@ -1,5 +1,5 @@
 import { route, type Route } from '../../http/route.ts';
-import { lastEventSeq, setRunLocation, type RunAnswers } from './answers.ts';
+import { lastEventSeq, type RunAnswers } from './answers.ts';
 import * as schemas from './schemas.ts';
 import type { RunService } from './service.ts';
 
@@ -11,7 +11,7 @@ export function statelessRunRoutes(runs: RunService, answers: RunAnswers): Route
       { method: 'post', path: '/runs', summary: 'Queue a run without a thread', body, answer: schemas.run },
       async ({ caller, body, res }) => {
         const run = await runs.create(caller, null, body);
-        setRunLocation(res, run);
+        await answers.announce(res, run);
         return run;
       },
     ),
@@ -49,7 +49,11 @@ export function statelessRunRoutes(runs: RunService, answers: RunAnswers): Route
         body: schemas.runBatch,
         answer: schemas.runList,
       },
-      ({ caller, body }) => runs.createMany(caller, body),
+      async ({ caller, body, res }) => {
+        const created = await runs.createMany(caller, body);
+        for (const run of created) await answers.warn(res, run);
+        return created;
+      },
     ),
     route(
       {

@@ -291,6 +291,13 @@ const answered = (name: string, command: object, extra: object = {}): Scenario =
   ],
 });
 
+const BESIDE = {
+  resume: { resume: 'yes' },
+  update: { update: { log: ['x'] } },
+  goto: { goto: 'elsewhere' },
+  nothing: {},
+};
+
 export const COMMANDS: readonly Scenario[] = [
   answered('resume', { resume: 'yes' }),
   answered('resume with an object', { resume: { ok: true } }),
@@ -308,6 +315,7 @@ export const COMMANDS: readonly Scenario[] = [
     ],
   }),
   answered('goto nowhere', { goto: 'nowhere' }),
+  answered('goto the end', { goto: '__end__' }),
   answered('update', { update: { log: ['updated'] } }),
   answered('update by pairs', {
     update: [
@@ -318,6 +326,14 @@ export const COMMANDS: readonly Scenario[] = [
   answered('update and goto', { update: { log: ['updated'] }, goto: 'elsewhere' }),
   answered('update and resume', { update: { log: ['updated'] }, resume: 'yes' }),
   answered('resume and goto', { resume: 'yes', goto: 'elsewhere' }),
+  ...(['resume', 'update', 'goto', 'nothing'] as const).map((what): Scenario => ({
+    name: `command: ${what} beside an input`,
+    steps: [
+      ...asked(),
+      post(`${RUNS}/wait`, go('asking', { input: { log: ['beside'] }, command: BESIDE[what] })),
+      get('/threads/{thread}/state'),
+    ],
+  })),
   {
     name: 'command: an input instead of an answer',
     steps: [...asked(), post(`${RUNS}/wait`, go('asking', { input: { log: ['fresh'] } })), get('/threads/{thread}')],
