@@ -109,7 +109,7 @@ function runReference(project: string, port: number): ChildProcess {
 async function answers(url: string, server: ChildProcess): Promise<void> {
   const deadline = Date.now() + START_MS;
   for (;;) {
-    const isUp = await fetch(`${url}/ok`).then(
+    const isUp = await fetch(`${url}/ok`, { signal: AbortSignal.timeout(START_MS) }).then(
       (response) => response.ok,
       () => false,
     );
@@ -121,7 +121,7 @@ async function answers(url: string, server: ChildProcess): Promise<void> {
 }
 
 async function endGroup(server: ChildProcess): Promise<void> {
-  if (server.pid === undefined || server.exitCode !== null) return;
+  if (server.pid === undefined || server.exitCode !== null || server.signalCode !== null) return;
   const gone = once(server, 'exit');
   process.kill(-server.pid, 'SIGKILL');
   await gone;
