@@ -3,6 +3,7 @@ import { Access } from '../core/access.ts';
 import type { AuthUser } from '../core/caller.ts';
 import { AuthRefusalError, ForbiddenError, UnauthorizedError } from '../core/errors.ts';
 import { importExport, unusable, type ExportSource } from '../core/project-export.ts';
+import { requestUrl } from '../core/request-url.ts';
 import type { Decide } from './request-caller.ts';
 
 const WHAT = 'The authentication';
@@ -94,11 +95,7 @@ function toWebRequest(request: IncomingMessage & { originalUrl?: string }): Requ
   for (const [name, value] of Object.entries(request.headers)) {
     for (const item of [value ?? []].flat()) headers.append(name, item);
   }
-  const base = `http://${request.headers.host ?? ''}`;
-  const url = new URL(URL.canParse(base) ? new URL(base).origin : 'http://localhost');
-  const [path = '/', query = ''] = (request.originalUrl ?? request.url ?? '/').split(/\?(.*)/s);
-  url.pathname = path;
-  url.search = query;
-  if ('encrypted' in request.socket) url.protocol = 'https:';
+  const protocol = 'encrypted' in request.socket ? 'https' : 'http';
+  const url = requestUrl(protocol, request.headers.host, request.originalUrl ?? request.url ?? '/');
   return new Request(url, { method: request.method ?? 'GET', headers });
 }

@@ -1,6 +1,6 @@
 import express, { Router, type Express, type Request as ExpressRequest, type RequestHandler } from 'express';
 import type { Logger } from 'pino';
-import { InvalidInputError } from '../core/errors.ts';
+import { InvalidInputError, ServiceError } from '../core/errors.ts';
 import { nothingThere } from './app.ts';
 import { cors, type CorsRules } from './cors.ts';
 import { errorHandler } from './error-handler.ts';
@@ -39,6 +39,8 @@ export interface CustomAppOptions {
   log: Logger;
 }
 
+const UNSPEAKABLE = new Set(['CONNECT', 'TRACE', 'TRACK']);
+
 /** Serves an API until it is closed. */
 export interface ApiRouter {
   router: Router;
@@ -52,6 +54,8 @@ export interface ApiRouter {
 export function withCustomApp(builtIn: Router, { app, corsRules, guard, log }: CustomAppOptions): ApiRouter {
   const inFront = inFrontOf(builtIn, app);
   const guarding: RequestHandler = async (req, _res, next) => {
+    // Of these the web has no `Request`, and the API no operation.
+    if (UNSPEAKABLE.has(req.method)) throw new ServiceError('not_found', nothingThere(req.method, req.path));
     await guard(req);
     next();
   };
@@ -101,10 +105,9 @@ function honoAround(app: HonoApp, builtIn: InProcess): RequestHandler {
   return async (req, res, next) => {
     const signal = departure(res);
     const visit: Visit = { baseUrl: req.baseUrl, unknown: false };
-    const response = await outer.fetch(
-      toWebRequest(req, signal),
-      Object.assign(visit, { incoming: req, outgoing: res }),
-    );
+    const own = Object.assign(visit, { incoming: req, outgoing: res });
+    const response = await unlessLeft(signal, async () => outer.fetch(toWebRequest(req, signal), own));
+    if (response === null) return;
     // Somebody further on may know it. A body has been read by now, so that such a request ends here.
     const isBodiless = req.method === 'GET' || req.method === 'HEAD';
     if (visit.unknown && response.status === 404 && isBodiless) return next();
@@ -128,10 +131,22 @@ async function passedOn(req: HonoContext['req']): Promise<Request> {
 function fetchFirst(app: Pick<HonoApp, 'fetch'>): RequestHandler {
   return async (req, res, next) => {
     const signal = departure(res);
-    const response = await app.fetch(toWebRequest(req, signal), { incoming: req, outgoing: res });
+    const own = { incoming: req, outgoing: res };
+    const response = await unlessLeft(signal, async () => app.fetch(toWebRequest(req, signal), own));
+    if (response === null) return;
     if (response.status === 404 && !req.readableDidRead) return next();
     await sendWebResponse(res, response, signal);
   };
+}
+
+/** Null when the client has left meanwhile: what breaks because of that is no fault, and there is nobody to be told. */
+async function unlessLeft<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T | null> {
+  try {
+    return await work();
+  } catch (error) {
+    if (signal.aborted) return null;
+    throw error;
+  }
 }
 
 /** What can stand in front of the API. */

@@ -80,6 +80,12 @@ export class InProcess {
 
   #send(request: Request, note: unknown): Promise<IncomingMessage> {
     const { pathname, search, host } = new URL(request.url);
+    const headers: Record<string, string> = { host, ...Object.fromEntries(request.headers), connection: 'close' };
+    if (request.body) {
+      // Said for every method: for some, such as DELETE, Node takes it that there is no body.
+      delete headers['content-length'];
+      headers['transfer-encoding'] = 'chunked';
+    }
     const [client, server] = End.pair(note);
     this.#open.add(client);
     client.once('close', () => this.#open.delete(client));
@@ -88,7 +94,7 @@ export class InProcess {
       const sent = httpRequest({
         method: request.method,
         path: pathname + search,
-        headers: { host, ...Object.fromEntries(request.headers), connection: 'close' },
+        headers,
         createConnection: () => client,
         signal: request.signal,
       });

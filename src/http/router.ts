@@ -1,8 +1,10 @@
-import express, { Router, type Request, type RequestHandler, type Response } from 'express';
+import express, { Router, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import type { IncomingMessage } from 'node:http';
 import type { Logger } from 'pino';
 import { nobody } from '../auth/request-caller.ts';
 import type { Caller } from '../core/caller.ts';
+import { InvalidInputError } from '../core/errors.ts';
+import { isHost } from '../core/request-url.ts';
 import { cors, type CorsRules } from './cors.ts';
 import { errorHandler } from './error-handler.ts';
 import { measureRequests, type RequestMeasure } from './measure-requests.ts';
@@ -27,7 +29,7 @@ export interface RouterOptions {
 export function createRouter({ routes, corsRules, identify, observe, log }: RouterOptions): Router {
   const router = Router();
   const unknownFields = new UnknownFields(log);
-  router.use(cors(corsRules), logRequests(log));
+  router.use(cors(corsRules), logRequests(log), checkHost);
   // Some clients send JSON as text/plain, to be spared a preflight request.
   const readBody = express.json({ limit: MAX_BODY_BYTES, strict: false, type: () => true });
   for (const route of routes) {
@@ -36,6 +38,13 @@ export function createRouter({ routes, corsRules, identify, observe, log }: Rout
   }
   router.use(errorHandler(log));
   return router;
+}
+
+/** HTTP wants it so, and addresses that are made of it would be none. An empty one is that of an old client. */
+function checkHost(req: Request, _res: Response, next: NextFunction): void {
+  const { host } = req.headers;
+  if (host === undefined || host === '' || isHost(host)) return next();
+  throw new InvalidInputError('The header Host names no host');
 }
 
 /** Before the body is read: whoever may not be served costs next to nothing. */

@@ -42,10 +42,10 @@ export class Sockets {
 
   /** Whether the request was for one of the routes; then it is, or will be, answered. */
   upgrade(request: IncomingMessage, stream: Duplex, head: Buffer, prefix: string): boolean {
-    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
-    if (!pathname.startsWith(prefix)) return false;
+    const [path = ''] = (request.url ?? '').split('?');
+    if (!path.startsWith(prefix)) return false;
     for (const route of this.#options.routes) {
-      const match = route.path.exec(pathname.slice(prefix.length));
+      const match = route.path.exec(path.slice(prefix.length));
       if (!match) continue;
       void this.#open(route, match.groups ?? {}, { request, stream, head });
       return true;

@@ -1,7 +1,7 @@
-import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Request as ExpressRequest, Response as ExpressResponse } from 'express';
+import { requestUrl } from '../core/request-url.ts';
 
 /** The request as the web's `Request`. Its body is read from the connection only when somebody reads it. */
 export function toWebRequest(req: ExpressRequest, signal: AbortSignal): Request {
@@ -9,10 +9,8 @@ export function toWebRequest(req: ExpressRequest, signal: AbortSignal): Request 
   for (const [name, values] of Object.entries(req.headersDistinct)) {
     for (const value of values ?? []) headers.append(name, value);
   }
-  const base = `${req.protocol}://${req.headers.host ?? ''}`;
-  const url = new URL(req.url, URL.canParse(base) ? base : 'http://localhost');
   const hasBody = req.method !== 'GET' && req.method !== 'HEAD';
-  return new Request(url, {
+  return new Request(requestUrl(req.protocol, req.headers.host, req.url), {
     method: req.method,
     headers,
     signal,
@@ -36,17 +34,36 @@ export async function sendWebResponse(res: ExpressResponse, response: Response, 
   });
 }
 
-function lazyBody(req: IncomingMessage): ReadableStream<Uint8Array> {
-  let reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
+/** What nobody has read when the answer is sent is let go: the next request on the connection comes after it. */
+function lazyBody(req: ExpressRequest): ReadableStream<Uint8Array> {
+  let isBegun = false;
+  let isOver = false;
+  const begin = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+    isBegun = true;
+    req.on('data', (chunk: Buffer) => {
+      if (isOver) return;
+      controller.enqueue(chunk);
+      req.pause();
+    });
+    req.once('error', (error) => controller.error(error));
+    req.once('end', () => {
+      if (!isOver) controller.close();
+    });
+    req.res?.once('finish', () => {
+      isOver = true;
+      controller.error(new Error('The request has been answered: its body is gone'));
+      req.resume();
+    });
+  };
   return new ReadableStream<Uint8Array>(
     {
-      pull: async (controller) => {
-        reader ??= (Readable.toWeb(req) as ReadableStream<Uint8Array>).getReader();
-        const { done, value } = await reader.read();
-        if (done) controller.close();
-        else controller.enqueue(value);
+      pull: (controller) => {
+        if (!isBegun) begin(controller);
+        req.resume();
       },
-      cancel: (reason) => reader?.cancel(reason),
+      cancel: () => {
+        isOver = true;
+      },
     },
     { highWaterMark: 0 },
   );

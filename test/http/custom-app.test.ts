@@ -1,6 +1,6 @@
 import express from 'express';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { Agent, createServer, request, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -13,6 +13,20 @@ import { testServer, type TestServer } from '../sdk/fixtures/test-server.ts';
 const file = fileURLToPath(new URL('fixtures/apps.ts', import.meta.url));
 const appOf = (exportName: string) => ({ file, exportName });
 const input = { log: [] };
+
+/** What `fetch` would not send as it is, or on a connection of its choice. */
+async function raw(
+  url: string,
+  method: string,
+  path: string,
+  { agent, body }: { agent?: Agent; body?: string } = {},
+): Promise<number | undefined> {
+  const { hostname, port } = new URL(url);
+  const sent = request({ hostname, port, method, path, agent }).end(body);
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+  answer.resume();
+  return answer.statusCode;
+}
 
 describe.each(['hono', 'expressApp', 'fetchOnly'])('the project’s own app (%s)', (exportName) => {
   let server: TestServer;
@@ -28,12 +42,30 @@ describe.each(['hono', 'expressApp', 'fetchOnly'])('the project’s own app (%s)
     expect(answer.headers.get('x-own')).toBe('wrapped');
   });
 
+  it.each([
+    ['TRACE', '/ok'],
+    ['GET', '//'],
+    ['GET', '//runs/afakeroute'],
+  ])('takes %s %s for what nobody serves', async (method, path) => {
+    expect(await raw(server.url, method, path)).toBe(404);
+  });
+
+  it('answers the next request on a connection, though nobody has read the body of the last', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    expect(await raw(server.url, 'POST', '/nowhere', { agent, body: 'x'.repeat(1_000_000) })).toBe(404);
+    expect(await raw(server.url, 'GET', '/ok', { agent })).toBe(200);
+    agent.destroy();
+  });
+
   it('leaves the API as it is', async () => {
     const { client } = server;
     const { thread_id } = await client.threads.create({ metadata: { ü: '€' } });
     expect(await client.runs.wait(thread_id, 'line', { input })).toEqual({ log: ['a', 'b', 'c'] });
     await client.threads.delete(thread_id);
     await expect(client.threads.get(thread_id)).rejects.toThrow(/404.*not found/);
+    await client.store.putItem(['people'], 'a', { age: 5 });
+    await client.store.deleteItem(['people'], 'a');
+    expect(await client.store.getItem(['people'], 'a')).toBeNull();
     const info = await call(`${server.url}/info`, 'GET', undefined, { origin: 'http://page' });
     expect(info.json).toMatchObject({ context: 'js' });
     expect(info.headers.get('x-own')).toBe(wraps ? 'wrapped' : null);

@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
+import { text as readText } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { uuidv7 } from '../../src/core/ids.ts';
 import { call } from '../sdk/fixtures/call.ts';
@@ -253,6 +256,19 @@ describe('the server', () => {
       });
     }
     expect((await call(`${server.url}/ok`, 'GET')).status).toBe(200);
+  });
+
+  it.each(["x'<script>", 'a b', 'x/y', 'x:99999', '['])('says what is wrong with the host %s', async (host) => {
+    for (const [method, path] of [
+      ['GET', '/info'],
+      ['POST', '/mcp'],
+    ]) {
+      const { hostname, port } = new URL(server.url);
+      const sent = request({ hostname, port, method, path, headers: { host } }).end();
+      const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+      expect(answer.statusCode).toBe(422);
+      expect(await readText(answer)).toContain('Host');
+    }
   });
 
   it('answers 404 where there is nothing', async () => {
