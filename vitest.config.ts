@@ -5,6 +5,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['baton-source', 'module', 'node', 'development|production'] } },
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: ['test/browser/**'], // they need a browser: vitest.browser.config.ts
     globalSetup: ['test/global-setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,

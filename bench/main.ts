@@ -1,5 +1,6 @@
 /** One file a question: `npm run bench -- NAME`. Each prints one table, of figures measured side by side in one run. */
 const BENCHES: Record<string, () => Promise<void>> = {
+  api: async () => (await import('./api.ts')).benchApi(),
   saver: async () => (await import('./saver.ts')).benchSaver(),
   wait: async () => (await import('./wait.ts')).benchWait(),
 };

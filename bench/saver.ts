@@ -1,16 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { AIMessage, type BaseMessage, HumanMessage } from '@langchain/core/messages';
 import { Annotation, END, messagesStateReducer, START, StateGraph } from '@langchain/langgraph';
 import { type BaseCheckpointSaver, MemorySaver } from '@langchain/langgraph-checkpoint';
 import { PostgresSaver } from '@langchain/langgraph-checkpoint-postgres';
 import { Pool } from 'pg';
 import { pino } from 'pino';
-import { startPostgres } from '../src/database/embedded/start-postgres.ts';
 import { openState } from '../src/state/open-state.ts';
+import { benchDatabase } from './bench-database.ts';
 import { DatabaseMeter, type DatabaseUse } from './database-meter.ts';
+import { median } from './figures.ts';
 
 const NODES = 20;
 const ROUNDS = 9;
@@ -30,7 +28,7 @@ interface Candidate {
 
 /** What LangGraph's own savers and ours cost, on the same Postgres, in turn. */
 export async function benchSaver(): Promise<void> {
-  const database = await benchDatabase();
+  const database = await benchDatabase(log);
   const { url } = database;
   const stockPool = new Pool({ connectionString: url, max: 10, idleTimeoutMillis: 0 });
   const ownPool = new Pool({ connectionString: url, max: 10, idleTimeoutMillis: 0 });
@@ -60,26 +58,6 @@ export async function benchSaver(): Promise<void> {
     await Promise.all([stockPool.end(), ownPool.end()]);
     await database.close();
   }
-}
-
-/** A database of this run alone, on the server of DATABASE_URL or on one that ends with it. */
-async function benchDatabase(): Promise<{ url: string; close(): Promise<void> }> {
-  const folder = await mkdtemp(join(tmpdir(), 'baton-bench-'));
-  const server = process.env.DATABASE_URL
-    ? { url: process.env.DATABASE_URL, stop: async () => undefined }
-    : await startPostgres({ dataDir: join(folder, 'postgres'), log });
-  const admin = new Pool({ connectionString: server.url, max: 1 });
-  const name = `baton_bench_${Date.now()}`;
-  await admin.query(`create database ${name}`);
-  const url = new URL(server.url);
-  url.pathname = `/${name}`;
-  const close = async (): Promise<void> => {
-    await admin.query(`drop database ${name} with (force)`);
-    await admin.end();
-    await server.stop();
-    await rm(folder, { recursive: true, force: true });
-  };
-  return { url: url.href, close };
 }
 
 const Counting = Annotation.Root({ n: Annotation<number>, text: Annotation<string> });
@@ -125,12 +103,12 @@ async function benchSteps(candidates: Candidate[], concurrency: number, runs: nu
       if (round >= 0) costs.get(name)?.push(perNode(ms, runs * NODES, before, meter?.read()));
     }
   }
-  const median = new Map([...costs].map(([name, all]) => [name, medianOf(all)]));
-  const none = median.get('no saver')?.ms ?? 0;
+  const medians = new Map([...costs].map(([name, all]) => [name, medianOf(all)]));
+  const none = medians.get('no saver')?.ms ?? 0;
   console.log(`${concurrency} run(s) at once, ${NODES} nodes each, 1 KB of state`);
   console.table(
     Object.fromEntries(
-      [...median].map(([name, { ms, statements, bytes, cpuMs }]) => [
+      [...medians].map(([name, { ms, statements, bytes, cpuMs }]) => [
         name,
         {
           'nodes/s': Math.round(1000 / ms),
@@ -145,7 +123,7 @@ async function benchSteps(candidates: Candidate[], concurrency: number, runs: nu
   );
   const ratio = (of: (stock: StepCost, baton: StepCost, none: StepCost) => number): number =>
     round2(
-      middle(roundsOf(costs, 'PostgresSaver (stock)', 'Baton, Postgres', 'no saver').map(([x, y, z]) => of(x, y, z))),
+      median(roundsOf(costs, 'PostgresSaver (stock)', 'Baton, Postgres', 'no saver').map(([x, y, z]) => of(x, y, z))),
     );
   console.log(
     `Baton against stock, medians of the rounds' ratios: ${ratio((stock, baton) => stock.ms / baton.ms)}x the nodes/s, ` +
@@ -203,7 +181,7 @@ async function benchReads(candidates: Candidate[]): Promise<void> {
         if (round >= 0) ms.push(performance.now() - start);
       }
     }
-    const [stock = Number.NaN, baton = Number.NaN] = reads.map(({ ms }) => middle(ms));
+    const [stock = Number.NaN, baton = Number.NaN] = reads.map(({ ms }) => median(ms));
     rows[title] = { 'stock ms': round2(stock), 'Baton ms': round2(baton), ratio: round2(stock / baton) };
   }
   console.log(`reads, medians of ${READS} in turn`);
@@ -249,12 +227,8 @@ function messageOf(index: number): BaseMessage {
 }
 
 function medianOf(costs: StepCost[]): StepCost {
-  const of = (key: keyof StepCost): number => middle(costs.map((cost) => cost[key]));
+  const of = (key: keyof StepCost): number => median(costs.map((cost) => cost[key]));
   return { ms: of('ms'), statements: of('statements'), bytes: of('bytes'), cpuMs: of('cpuMs') };
-}
-
-function middle(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 function round2(value: number): number {

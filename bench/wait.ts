@@ -1,13 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
-import { startPostgres } from '../src/database/embedded/start-postgres.ts';
 import { openState } from '../src/state/open-state.ts';
 import { startTestServer } from '../src/testing/index.ts';
-import { builder } from './three-nodes.ts';
+import { benchDatabase } from './bench-database.ts';
+import { quantile } from './figures.ts';
+import { builder } from './graphs.ts';
 
 const WARM_UP = 30;
 const ROUNDS = 200;
@@ -15,17 +13,14 @@ const log = pino({ level: 'error' });
 
 /** How much `runs/wait` adds to the graph itself: both on the same Postgres, fsync on, both durable after every node, in turn. */
 export async function benchWait(): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'baton-bench-'));
-  const postgres = process.env['DATABASE_URL']
-    ? { url: process.env['DATABASE_URL'], stop: async () => undefined }
-    : await startPostgres({ dataDir: join(folder, 'postgres'), log });
+  const database = await benchDatabase(log);
   const baton = await startTestServer({
-    graphs: { three: `${fileURLToPath(new URL('three-nodes.ts', import.meta.url))}:graph` },
-    databaseUrl: postgres.url,
-    stateUrl: postgres.url,
+    graphs: { three: `${fileURLToPath(new URL('graphs.ts', import.meta.url))}:three` },
+    databaseUrl: database.url,
+    stateUrl: database.url,
     log,
   });
-  const saver = await openState({ url: postgres.url, log });
+  const saver = await openState({ url: database.url, log });
   const bare = builder.compile({ checkpointer: saver });
 
   const inProcess = async () => {
@@ -53,8 +48,7 @@ export async function benchWait(): Promise<void> {
 
   await saver.close();
   await baton.stop();
-  await postgres.stop();
-  await rm(folder, { recursive: true, force: true });
+  await database.close();
 }
 
 async function timed(work: () => Promise<number>): Promise<number> {
@@ -83,9 +77,4 @@ function report(bareMs: number[], waitMs: number[]): void {
     };
   });
   console.table(rows);
-}
-
-function quantile(values: number[], q: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor((sorted.length - 1) * q)] ?? Number.NaN;
 }

@@ -51,7 +51,7 @@ export class Worker {
     const { listener, databaseUrl, leaseMs, pollMs } = this.#options;
     this.#leases = new LeaseKeeper({ databaseUrl, leaseMs });
     this.#unlisten.push(await listener.listen(CHANNELS.runs, () => this.wake()));
-    this.#unlisten.push(await listener.listen(CHANNELS.cancel, (runId) => this.#onCancel(runId)));
+    this.#unlisten.push(await listener.listen(CHANNELS.cancel, (runId) => void this.#onCancel(runId)));
     this.#timers.push(
       setInterval(() => this.wake(), pollMs),
       setInterval(() => void this.heartbeat(), leaseMs / 3),
@@ -123,10 +123,14 @@ export class Worker {
     await this.#leases?.stop();
   }
 
-  /** Which of the ways to stop is asked for, the heartbeat brings. */
-  #onCancel(runId: string | null): void {
+  /**
+   * Which of the ways to stop is asked for, the heartbeat brings. A claim that is on its way may bring the very run, as it
+   * was before.
+   */
+  async #onCancel(runId: string | null): Promise<void> {
+    await this.#ticking;
     const mine = [...this.#attempts.values()].some(({ attempt }) => attempt.run.run_id === runId);
-    if (mine || runId === null) void this.heartbeat();
+    if (mine || runId === null) await this.heartbeat();
   }
 
   async #claim(): Promise<number> {

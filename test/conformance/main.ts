@@ -1,22 +1,44 @@
-import { writeFile } from 'node:fs/promises';
+import { setMaxListeners } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
 import { fileURLToPath } from 'node:url';
-import { ABSENT, Comparison } from './compare.ts';
+import { Comparison } from './compare.ts';
 import { Gates } from './gates.ts';
-import { Judge, type Finding } from './judge.ts';
+import { Judge } from './judge.ts';
 import { isOfficial, operationOf } from './operations.ts';
 import { parityPage, type Result } from './parity.ts';
 import { Player } from './player.ts';
+import { report } from './report.ts';
 import type { Scenario } from './scenario.ts';
-import { startBaton, startReference } from './servers.ts';
+import { startBaton, startReference, type RunningServer } from './servers.ts';
 import { SCENARIOS } from './table/scenarios.ts';
 
 /** How many scenarios are played at once: most of the time the reference server sleeps. */
 const AT_ONCE = 20;
+/** For all scenarios together. A run takes a sixth of it on two idle cores. */
+const WHOLE_MS = 240_000;
+const STOP_MS = 20_000;
+const PAGE = fileURLToPath(new URL('../../docs/parity.md', import.meta.url));
+
+const USAGE = `npm run conformance -- [--check] [--baton-only <times>] [part of a scenario's name ...]
+
+Without names all scenarios are compared, and docs/parity.md is written; with --check it has to be up to date already.
+With --baton-only the scenarios are played against Baton alone, that often, to see whether it hangs.`;
 
 /** Compares Baton with the official server over the whole table, or over the scenarios whose names contain an argument. */
 async function main(): Promise<void> {
-  const wanted = process.argv.slice(2);
+  const options = { check: { type: 'boolean' }, 'baton-only': { type: 'string' }, help: { type: 'boolean' } } as const;
+  const { values, positionals: wanted } = parseArgs({ options, allowPositionals: true });
   const scenarios = SCENARIOS.filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
+  if (values.help) console.log(USAGE);
+  else if (values['baton-only']) await playBaton(scenarios, Number(values['baton-only']));
+  else await compareServers(scenarios, { isWhole: wanted.length === 0, checks: values.check ?? false });
+}
+
+async function compareServers(
+  scenarios: readonly Scenario[],
+  { isWhole, checks }: { isWhole: boolean; checks: boolean },
+) {
   const startedAt = performance.now();
   const [reference, baton, ...gates] = await Promise.all([
     startReference(),
@@ -25,18 +47,43 @@ async function main(): Promise<void> {
     Gates.listen(),
   ]);
   try {
-    const players: Players = { reference: new Player(reference.url, gates[0]), baton: new Player(baton.url, gates[1]) };
+    const deadline = AbortSignal.timeout(WHOLE_MS);
+    setMaxListeners(0, deadline);
+    const players: Players = {
+      reference: new Player(reference.url, gates[0], deadline),
+      baton: new Player(baton.url, gates[1], deadline),
+    };
     const own = await operationsOf(baton.url);
-    const results = (await playAll(scenarios, players)).map((result) => withoutMissing(result, own));
-    const failures = report(results);
-    const isWhole = wanted.length === 0;
-    if (isWhole) await writeParity(results, own);
+    const results = (await playAll(scenarios, (next) => playBoth(next, players))).map((result) =>
+      withoutMissing(result, own),
+    );
+    let failures = report(results);
+    if (isWhole) failures += await keepPage(parityPage(results, own), checks);
     const seconds = Math.round((performance.now() - startedAt) / 1000);
     const answers = results.reduce((sum, result) => sum + result.answers.length, 0);
     console.log(`${results.length} scenarios, ${answers} answers compared in ${seconds} s: ${failures} unintended`);
     process.exitCode = failures > 0 ? 1 : 0;
   } finally {
-    await Promise.all([reference.stop(), baton.stop(), ...gates.map((gate) => gate.close())]);
+    await Promise.all([stop('reference', reference), stop('Baton', baton), ...gates.map((gate) => gate.close())]);
+  }
+}
+
+async function playBaton(scenarios: readonly Scenario[], times: number): Promise<void> {
+  const [baton, gates] = await Promise.all([startBaton(), Gates.listen()]);
+  try {
+    const never = new AbortController().signal;
+    setMaxListeners(0, never);
+    const player = new Player(baton.url, gates, never);
+    const rounds = Array.from({ length: times }, (_, round) =>
+      scenarios.map((scenario) => ({ ...scenario, name: `${scenario.name}, round ${round}` })),
+    );
+    const played = await playAll(rounds.flat(), async (next) => ({ name: next.name, ...(await player.play(next)) }));
+    const broken = played.filter((one) => one.broken !== null);
+    for (const { name, broken: why } of broken) console.log(`broke off: ${name}: ${why}`);
+    console.log(`${played.length} scenarios played, ${broken.length} broke off`);
+    process.exitCode = broken.length > 0 ? 1 : 0;
+  } finally {
+    await Promise.all([stop('Baton', baton), gates.close()]);
   }
 }
 
@@ -45,16 +92,15 @@ interface Players {
   baton: Player;
 }
 
-async function playAll(scenarios: readonly Scenario[], players: Players): Promise<Result[]> {
-  const results: Result[] = [];
+async function playAll<T>(scenarios: readonly Scenario[], play: (scenario: Scenario) => Promise<T>): Promise<T[]> {
+  const results = new Map<Scenario, T>();
   const queue = scenarios.filter(({ alone }) => !alone);
-  const play = async () => {
-    for (let next = queue.shift(); next; next = queue.shift()) results.push(await playBoth(next, players));
+  const take = async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) results.set(next, await play(next));
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, play));
-  for (const scenario of scenarios.filter(({ alone }) => alone)) results.push(await playBoth(scenario, players));
-  const order = new Map(scenarios.map(({ name }, index) => [name, index]));
-  return results.toSorted((left, right) => (order.get(left.scenario) ?? 0) - (order.get(right.scenario) ?? 0));
+  await Promise.all(Array.from({ length: AT_ONCE }, take));
+  for (const scenario of scenarios.filter(({ alone }) => alone)) results.set(scenario, await play(scenario));
+  return scenarios.flatMap((scenario) => results.get(scenario) ?? []);
 }
 
 const judge = new Judge();
@@ -90,33 +136,6 @@ function withoutMissing(result: Result, own: readonly string[]): Result {
   };
 }
 
-/** Prints what was not meant and returns how much that was. */
-function report(results: readonly Result[]): number {
-  const broken = results.flatMap(({ scenario, broken }) => broken.map((text) => `${scenario}: ${text}`));
-  for (const text of broken) console.log(`broke off: ${text}`);
-  const unmeant = results.flatMap(({ findings }) => findings.filter(({ reason }) => reason === null));
-  const kinds = new Map<string, Finding[]>();
-  for (const finding of unmeant) {
-    const kind = `${finding.operation ?? finding.request}  ${finding.path.replaceAll(/\/\d+/g, '/#')}`;
-    kinds.set(kind, [...(kinds.get(kind) ?? []), finding]);
-  }
-  for (const [kind, findings] of [...kinds].toSorted(([a], [b]) => a.localeCompare(b))) {
-    const [first] = findings;
-    if (!first) continue;
-    const scenarios = [...new Set(findings.map(({ scenario }) => scenario))];
-    const more = scenarios.length > 3 ? ` and ${scenarios.length - 3} more` : '';
-    console.log(`\n${kind}  (${findings.length} times: ${scenarios.slice(0, 3).join('; ')}${more})`);
-    console.log(`    ${first.request}\n    reference: ${shown(first.reference)}\n    baton:     ${shown(first.baton)}`);
-  }
-  return unmeant.length + broken.length;
-}
-
-function shown(value: Finding['baton']): string {
-  if (value === ABSENT) return '(absent)';
-  const text = JSON.stringify(value);
-  return text.length > 300 ? `${text.slice(0, 300)}…` : text;
-}
-
 /** `METHOD /path` of all that Baton serves. */
 async function operationsOf(url: string): Promise<string[]> {
   const document = (await (await fetch(`${url}/openapi.json`)).json()) as { paths: Record<string, object> };
@@ -125,10 +144,35 @@ async function operationsOf(url: string): Promise<string[]> {
   );
 }
 
-async function writeParity(results: readonly Result[], own: readonly string[]): Promise<void> {
-  const file = fileURLToPath(new URL('../../docs/parity.md', import.meta.url));
-  await writeFile(file, parityPage(results, own));
+/** Returns how many faults that is: 1 when the page should have been up to date and is not. */
+async function keepPage(page: string, checks: boolean): Promise<number> {
   for (const { path, reason } of judge.unused()) console.log(`A rule for ${String(path)} never applied: ${reason}`);
+  if (!checks) {
+    await writeFile(PAGE, page);
+    return 0;
+  }
+  const kept = await readFile(PAGE, 'utf8');
+  if (kept === page) return 0;
+  const [was, is] = [kept, page].map((text) => text.split('\n'));
+  const line = is?.findIndex((text, index) => text !== was?.[index]) ?? 0;
+  console.log(`docs/parity.md is not up to date: run npm run conformance and commit it. Line ${line + 1}:`);
+  console.log(`    kept: ${was?.[line] ?? ''}\n    now:  ${is?.[line] ?? ''}`);
+  return 1;
+}
+
+/** A server that does not stop is left behind with a word: the process ends without it. */
+async function stop(name: string, server: RunningServer): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(() => {
+      console.log(`${name} did not stop within ${STOP_MS} ms`);
+      process.exitCode = 1;
+      resolve();
+    }, STOP_MS);
+  });
+  await Promise.race([server.stop(), late]);
+  clearTimeout(timer);
 }
 
 await main();
+process.exit();

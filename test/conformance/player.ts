@@ -40,17 +40,20 @@ const ID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi;
 export class Player {
   readonly #url: string;
   readonly #gates: Gates;
+  readonly #deadline: AbortSignal;
 
-  constructor(url: string, gates: Gates) {
+  /** `deadline`: whatever is still being played then is broken off. */
+  constructor(url: string, gates: Gates, deadline: AbortSignal) {
     this.#url = url;
     this.#gates = gates;
+    this.#deadline = deadline;
   }
 
   async play({ name, steps }: Scenario): Promise<Played> {
     const scene = new Scene(this.#url, this.#gates, name.replaceAll(/[^a-z0-9]+/gi, '-'));
     try {
       for (const [index, step] of steps.entries()) {
-        const given = await within(STEP_MS, scene.take(step), `step ${index} (${describe(step)})`);
+        const given = await within(scene.take(step), `step ${index} (${describe(step)})`, this.#deadline);
         if (given) scene.answers.push(given);
       }
       return { answers: scene.answers, broken: null };
@@ -70,6 +73,7 @@ class Scene {
   readonly #tag: string;
   readonly #saved = new Map<string, string>();
   readonly #begun = new Map<string, { answer: Promise<Answer>; leave: AbortController }>();
+  readonly #over = new AbortController();
 
   constructor(url: string, gates: Gates, tag: string) {
     this.#url = url;
@@ -112,10 +116,10 @@ class Scene {
 
   end(): void {
     for (const gate of ['gate', 'gate2', 'gate3']) this.#gates.open(`${this.#tag}/${gate}`);
-    for (const { leave } of this.#begun.values()) leave.abort();
+    this.#over.abort();
   }
 
-  async #send({ method, path, body, headers, save }: Request, signal?: AbortSignal): Promise<Answer> {
+  async #send({ method, path, body, headers, save }: Request, left?: AbortSignal): Promise<Answer> {
     const response = await fetch(this.#url + this.#fill(path), {
       method,
       headers: {
@@ -124,7 +128,7 @@ class Scene {
         ...headers,
       },
       ...(body !== undefined && { body: this.#fill(typeof body === 'string' ? body : JSON.stringify(body)) }),
-      ...(signal && { signal }),
+      signal: left ? AbortSignal.any([left, this.#over.signal]) : this.#over.signal,
     });
     const text = await response.text();
     const answer = toAnswer(`${method} ${path}`, response, text);
@@ -136,7 +140,8 @@ class Scene {
 
   async #untilEnded(run: string): Promise<undefined> {
     for (;;) {
-      const response = await fetch(`${this.#url}${this.#fill(`/threads/{thread}/runs/{${run}}`)}`);
+      const { signal } = this.#over;
+      const response = await fetch(`${this.#url}${this.#fill(`/threads/{thread}/runs/{${run}}`)}`, { signal });
       if (response.status === 404) return;
       const { status } = (await response.json()) as { status: string };
       if (status !== 'pending' && status !== 'running') return;
@@ -217,10 +222,15 @@ function describe(step: Step): string {
     .join(' ');
 }
 
-async function within<T>(ms: number, work: Promise<T>, what: string): Promise<T> {
+/** A step by itself may take {@link STEP_MS}; a run of all scenarios has a deadline. */
+async function within<T>(work: Promise<T>, what: string, deadline: AbortSignal): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
+  let onDeadline = () => {};
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} took more than ${ms} ms`)), ms);
+    timer = setTimeout(() => reject(new Error(`hung for ${STEP_MS} ms`)), STEP_MS);
+    onDeadline = () => reject(new Error('not done when the time was up'));
+    if (deadline.aborted) onDeadline();
+    else deadline.addEventListener('abort', onDeadline);
   });
   try {
     return await Promise.race([work, late]);
@@ -228,5 +238,6 @@ async function within<T>(ms: number, work: Promise<T>, what: string): Promise<T>
     throw new Error(`${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   } finally {
     clearTimeout(timer);
+    deadline.removeEventListener('abort', onDeadline);
   }
 }

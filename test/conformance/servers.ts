@@ -16,6 +16,12 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
+/** A module of graphs, and the names under which it exports them. */
+interface GraphModule {
+  file: string;
+  ids: readonly string[];
+}
+
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const GRAPH_IDS = [
   'line',
@@ -31,6 +37,7 @@ const GRAPH_IDS = [
   'typed',
   'odd',
 ];
+const GRAPHS: GraphModule = { file: here('graphs.ts'), ids: GRAPH_IDS };
 /** Runs that wait at gates hold a worker each. */
 const WORKERS = 40;
 const START_MS = 60_000;
@@ -39,7 +46,7 @@ const START_MS = 60_000;
 export async function startBaton(): Promise<RunningServer> {
   const folder = await mkdtemp(join(tmpdir(), 'conformance-baton-'));
   const configPath = join(folder, 'langgraph.json');
-  await writeFile(configPath, JSON.stringify({ graphs: graphPaths(here('graphs.ts')) }));
+  await writeFile(configPath, JSON.stringify({ graphs: graphPaths(GRAPHS.ids, GRAPHS.file) }));
   const config = loadConfig({ configPath, flags: { port: 0 }, env: {} });
   const worker = { ...config.worker, concurrency: WORKERS, graceMs: 0 };
   const level = process.env['CONFORMANCE_LOG'] ?? 'silent';
@@ -54,19 +61,25 @@ export async function startBaton(): Promise<RunningServer> {
   };
 }
 
-/** The official development server over the same graphs, in a project of its own that has the same version of LangGraph. */
-export async function startReference(): Promise<RunningServer> {
+/**
+ * The official development server over the same graphs, in a project of its own that has the same version of LangGraph.
+ * `group`: the id of its processes' group.
+ */
+export async function startReference(
+  { file, ids }: GraphModule = GRAPHS,
+  workers = WORKERS,
+): Promise<RunningServer & { group: number }> {
   installReference();
   const project = await mkdtemp(join(tmpdir(), 'conformance-reference-'));
   await symlink(here('reference/node_modules'), join(project, 'node_modules'));
-  await copyFile(here('graphs.ts'), join(project, 'graphs.ts'));
+  await copyFile(file, join(project, 'graphs.ts'));
   await writeFile(join(project, 'package.json'), '{ "type": "module" }');
   await writeFile(
     join(project, 'langgraph.json'),
-    JSON.stringify({ node_version: '20', env: {}, graphs: graphPaths('./graphs.ts') }),
+    JSON.stringify({ node_version: '20', env: {}, graphs: graphPaths(ids, './graphs.ts') }),
   );
   const port = await freePort();
-  const process = runReference(project, port);
+  const process = runReference(project, port, workers);
   const output: string[] = [];
   for (const stream of [process.stdout, process.stderr]) stream?.on('data', (text) => output.push(String(text)));
   const url = `http://127.0.0.1:${port}`;
@@ -80,7 +93,7 @@ export async function startReference(): Promise<RunningServer> {
     await stop();
     throw new Error(`The reference server did not start:\n${output.join('')}`, { cause: error });
   }
-  return { url, stop };
+  return { url, stop, group: process.pid ?? Number.NaN };
 }
 
 function installReference(): void {
@@ -94,9 +107,9 @@ function installReference(): void {
 }
 
 /** In a process group of its own, since its command line starts another process that serves. */
-function runReference(project: string, port: number): ChildProcess {
+function runReference(project: string, port: number, workers: number): ChildProcess {
   const cli = here('reference/node_modules/@langchain/langgraph-cli/dist/cli/cli.mjs');
-  const options = ['--no-browser', '--no-reload', '-h', '127.0.0.1', '-p', String(port), '-n', String(WORKERS)];
+  const options = ['--no-browser', '--no-reload', '-h', '127.0.0.1', '-p', String(port), '-n', String(workers)];
   const { PATH, HOME } = process.env;
   return spawn(process.execPath, [cli, 'dev', ...options], {
     cwd: project,
@@ -109,7 +122,7 @@ function runReference(project: string, port: number): ChildProcess {
 async function answers(url: string, server: ChildProcess): Promise<void> {
   const deadline = Date.now() + START_MS;
   for (;;) {
-    const isUp = await fetch(`${url}/ok`).then(
+    const isUp = await fetch(`${url}/ok`, { signal: AbortSignal.timeout(START_MS) }).then(
       (response) => response.ok,
       () => false,
     );
@@ -121,14 +134,14 @@ async function answers(url: string, server: ChildProcess): Promise<void> {
 }
 
 async function endGroup(server: ChildProcess): Promise<void> {
-  if (server.pid === undefined || server.exitCode !== null) return;
+  if (server.pid === undefined || server.exitCode !== null || server.signalCode !== null) return;
   const gone = once(server, 'exit');
   process.kill(-server.pid, 'SIGKILL');
   await gone;
 }
 
-function graphPaths(file: string): Record<string, string> {
-  return Object.fromEntries(GRAPH_IDS.map((id) => [id, `${file}:${id}`]));
+function graphPaths(ids: readonly string[], file: string): Record<string, string> {
+  return Object.fromEntries(ids.map((id) => [id, `${file}:${id}`]));
 }
 
 async function freePort(): Promise<number> {

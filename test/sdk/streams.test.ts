@@ -134,6 +134,8 @@ describe('joining a run', () => {
     for (const lastEventId of ['7', '99']) {
       expect(await collect(client.runs.joinStream(threadId, run.run_id, { lastEventId }))).toEqual([]);
     }
+    const shown = { lastEventId: '-1', checkpointId: uuidv7() }; // as `useStream` comes back
+    expect(await collect(client.runs.joinStream(threadId, run.run_id, shown))).toEqual(all);
     const updates = await collect(client.runs.joinStream(threadId, run.run_id, { streamMode: ['updates'] as never }));
     expect(updates).toEqual(all.filter((event) => event.event !== 'values'));
   });

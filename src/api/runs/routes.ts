@@ -118,7 +118,7 @@ function oneRunRoutes(runs: RunService, answers: RunAnswers): Route[] {
         answer: 'events',
       },
       async ({ caller, params, query, req, res }) => {
-        refuseUnsupported(query, { namespace: ALL_OF_IT, checkpoint_id: ALL_OF_IT });
+        refuseUnsupported(query, { namespace: ALL_OF_IT });
         const run = await runs.get(caller, params.thread_id, params.run_id);
         await answers.stream(res, {
           caller,

@@ -93,7 +93,8 @@ export const joinStreamQuery = z.strictObject({
   cancel_on_disconnect: flag.optional(),
   stream_mode: queryList(streamMode).optional(),
   namespace: z.unknown().optional(),
-  checkpoint_id: z.unknown().optional(),
+  /** The state that the client shows already. It spares a server that can the events before; the whole run is right, too. */
+  checkpoint_id: z.string().optional(),
 });
 export const cancelQuery = z.strictObject({
   wait: flag.optional(),
