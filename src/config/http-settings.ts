@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { CorsRules } from '../core/cors-rules.ts';
 import type { ExportSource } from '../core/project-export.ts';
 
 /** Groups of routes that a project can leave out. */
@@ -37,17 +38,6 @@ const KNOWN = {
   cors: Cors.nullish(),
 };
 
-/** What `http/cors.ts` goes by. */
-export interface CorsSettings {
-  origins: '*' | readonly string[];
-  originPattern: string | null;
-  methods: readonly string[] | null;
-  headers: readonly string[] | null;
-  exposed: readonly string[];
-  credentials: boolean;
-  maxAgeSeconds: number;
-}
-
 export const HttpKey = z.looseObject(KNOWN).transform((http) => ({
   notYet: Object.keys(http).filter((key) => !(key in KNOWN) && asksForSomething(http[key])),
   /** The project's own app in front of the API, as `./file.ts:export`. */
@@ -69,7 +59,7 @@ export const HttpKey = z.looseObject(KNOWN).transform((http) => ({
 export type HttpSettings = z.infer<typeof HttpKey>['http'] & { app: ExportSource | null };
 
 /** Where only a pattern is given, it is the pattern that decides. Null stands for whatever the API needs. */
-function corsRules(cors: z.infer<typeof Cors>): CorsSettings {
+function corsRules(cors: z.infer<typeof Cors>): CorsRules {
   const { allow_origins, allow_origin_regex, allow_credentials, max_age } = cors;
   const origins = allow_origins ?? (allow_origin_regex ? [] : ['*']);
   return {

@@ -2,7 +2,8 @@ import express, { Router, type Express, type Request as ExpressRequest, type Req
 import type { Logger } from 'pino';
 import { InvalidInputError, ServiceError } from '../core/errors.ts';
 import { nothingThere } from './app.ts';
-import { cors, type CorsRules } from './cors.ts';
+import { cors } from './cors.ts';
+import type { CorsRules } from '../core/cors-rules.ts';
 import { errorHandler } from './error-handler.ts';
 import { InProcess, noteOf } from './in-process.ts';
 import { departure } from './sse.ts';

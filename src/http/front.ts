@@ -1,7 +1,7 @@
 import { Router } from 'express';
 import type { Logger } from 'pino';
 import { createApp } from './app.ts';
-import type { CorsRules } from './cors.ts';
+import type { CorsRules } from '../core/cors-rules.ts';
 import { withCustomApp, type CustomApp, type CustomAppOptions } from './custom-app.ts';
 import { InProcess } from './in-process.ts';
 import { bindLoopback, onBehalfOf, type Loopback } from './loopback.ts';

@@ -3,7 +3,8 @@ import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { Caller } from '../core/caller.ts';
-import { originFilter, type CorsRules } from './cors.ts';
+import { originFilter } from './cors.ts';
+import type { CorsRules } from '../core/cors-rules.ts';
 import { toAnswer } from './error-handler.ts';
 
 const MAX_MESSAGE_BYTES = 20 * 1024 * 1024;

@@ -1,6 +1,7 @@
 import { Client } from '@langchain/langgraph-sdk';
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_CORS_RULES, type CorsRules } from '../../src/http/cors.ts';
+import type { CorsRules } from '../../src/core/cors-rules.ts';
+import { DEFAULT_CORS_RULES } from '../../src/http/cors.ts';
 import { call } from '../sdk/fixtures/call.ts';
 import { testServer, type TestServer } from '../sdk/fixtures/test-server.ts';
 

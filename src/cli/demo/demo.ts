@@ -2,6 +2,8 @@ import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
+import { createApiKey } from '../../auth/api-keys.ts';
+import { parseApiKeys } from '../../config/api-keys.ts';
 import { loadConfig, type BatonConfig } from '../../config/config.ts';
 import { InvalidInputError } from '../../core/errors.ts';
 import { Database } from '../../database/database.ts';
@@ -10,6 +12,7 @@ import type { CliOptions } from '../options.ts';
 import { assertPortFree } from '../serve.ts';
 import { stopRequest } from '../stop-request.ts';
 import { costOf, DocumentRun } from './document-run.ts';
+import type { Api } from './run-stream.ts';
 import { WorkerProcess } from './worker-process.ts';
 
 /** Short, so that the demo does not make anyone wait; 10 s is the default of a real server. */
@@ -18,7 +21,7 @@ const LEASE_SECONDS = 2;
 const MODEL_LATENCY_MS = 700;
 
 interface Scene {
-  apiUrl: string;
+  api: Api;
   startWorker: () => WorkerProcess;
   print: (line: string) => void;
 }
@@ -26,7 +29,8 @@ interface Scene {
 /** Feeds invoices to the example pipeline and kills a worker on the way. Fails loudly when anything was done twice. */
 export async function demo({ configPath, flags, once, pdf }: CliOptions): Promise<void> {
   const stopped = stopRequest();
-  const config = await demoConfig(configPath, flags, pdf);
+  const key = createApiKey('demo', []);
+  const config = lettingIn(key.entry, await demoConfig(configPath, flags, pdf));
   const log = createLogger('warn', { plain: true });
   const { BatonServer } = await import('../../server.ts');
   const server = await BatonServer.create(config, { log, role: { api: true, worker: false } });
@@ -37,7 +41,7 @@ export async function demo({ configPath, flags, once, pdf }: CliOptions): Promis
     await server.start();
     if (config.databaseUrl === null) await database.query('drop schema if exists accounting cascade');
     const scene: Scene = {
-      apiUrl: server.url ?? '',
+      api: { url: server.url ?? '', headers: { 'x-api-key': key.key } },
       print: (line) => console.log(line),
       startWorker: () => {
         const worker = new WorkerProcess(config.configPath, workerEnv(server.databaseUrl, config.stateUrl, bucket));
@@ -48,7 +52,7 @@ export async function demo({ configPath, flags, once, pdf }: CliOptions): Promis
     console.log(`\nBaton's demo: invoices through OCR, a model and accounting, with a worker killed on the way\n`);
     await (pdf === null ? playSamples(scene) : playDocument(scene, basename(pdf)));
     await printLedger(database);
-    console.log(`\nServing on ${scene.apiUrl} (API), ${scene.apiUrl}/docs`);
+    console.log(`\nServing on ${scene.api.url} (API), ${scene.api.url}/docs`);
     if (once) return;
     console.log('Ctrl-C ends it.');
     await stopped;
@@ -82,6 +86,13 @@ async function demoConfig(configPath: string, flags: CliOptions['flags'], pdf: s
   };
 }
 
+/** Where a login is needed, the demo has a key of its own. Where none is, people who look around afterwards need none. */
+function lettingIn(entry: string, { auth, ...config }: BatonConfig): BatonConfig {
+  const asksWho = auth.project !== null || auth.apiKeys.length > 0;
+  const apiKeys = asksWho ? [...auth.apiKeys, ...parseApiKeys(entry)] : auth.apiKeys;
+  return { ...config, auth: { ...auth, apiKeys } };
+}
+
 function workerEnv(databaseUrl: string, stateUrl: string | null, bucket: string | null): Record<string, string> {
   return {
     DATABASE_URL: databaseUrl,
@@ -105,12 +116,12 @@ async function playSamples(scene: Scene): Promise<void> {
   const first = scene.startWorker();
 
   print('1. text-invoice.pdf: a PDF with text');
-  const text = await DocumentRun.open(scene.apiUrl, print);
+  const text = await DocumentRun.open(scene.api, print);
   await text.run({ input: { document: 'disk:text-invoice.pdf' } });
   printOutcome(text, print);
 
   print('\n2. scanned-invoice.pdf: a rotated, noisy scan, and a worker that dies');
-  const scan = await DocumentRun.open(scene.apiUrl, print);
+  const scan = await DocumentRun.open(scene.api, print);
   await scan.run({ input: { document: 'disk:scanned-invoice.pdf' } }, async (node) => {
     if (node !== 'classify' || scan.killed) return;
     await first.kill();
@@ -122,7 +133,7 @@ async function playSamples(scene: Scene): Promise<void> {
   printSaved(scan, print);
 
   print('\n3. wrong-totals.pdf: its totals do not add up');
-  const wrong = await DocumentRun.open(scene.apiUrl, print);
+  const wrong = await DocumentRun.open(scene.api, print);
   await wrong.run({ input: { document: 'disk:wrong-totals.pdf' } });
   await answerIfAsked(wrong, print);
 }
@@ -130,7 +141,7 @@ async function playSamples(scene: Scene): Promise<void> {
 async function playDocument(scene: Scene, document: string): Promise<void> {
   scene.startWorker();
   scene.print(`${document}: your document`);
-  const run = await DocumentRun.open(scene.apiUrl, scene.print);
+  const run = await DocumentRun.open(scene.api, scene.print);
   await run.run({ input: { document: `disk:${document}` } });
   await answerIfAsked(run, scene.print);
 }

@@ -1,5 +1,5 @@
 import { ServiceError } from '../../core/errors.ts';
-import { callApi, streamRun, type StreamEvent } from './run-stream.ts';
+import { callApi, streamRun, type Api, type StreamEvent } from './run-stream.ts';
 
 /** One execution of a node, as its events told it. */
 interface NodeExecution {
@@ -25,19 +25,21 @@ export class DocumentRun {
   state: DocumentState = {};
   /** Set when the worker was killed. */
   killed: { finished: NodeExecution[]; costUsd: number } | null = null;
-  readonly #threadUrl: string;
+  readonly #api: Api;
+  readonly #path: string;
   readonly #print: (line: string) => void;
   readonly #begun = new Map<string, { execution: NodeExecution; atMs: number }>();
   #attempt = 1;
 
-  private constructor(threadUrl: string, print: (line: string) => void) {
-    this.#threadUrl = threadUrl;
+  private constructor(api: Api, path: string, print: (line: string) => void) {
+    this.#api = api;
+    this.#path = path;
     this.#print = print;
   }
 
-  static async open(apiUrl: string, print: (line: string) => void): Promise<DocumentRun> {
-    const { thread_id } = await callApi<{ thread_id: string }>(`${apiUrl}/threads`, {});
-    return new DocumentRun(`${apiUrl}/threads/${thread_id}`, print);
+  static async open(api: Api, print: (line: string) => void): Promise<DocumentRun> {
+    const { thread_id } = await callApi<{ thread_id: string }>(api, '/threads', {});
+    return new DocumentRun(api, `/threads/${thread_id}`, print);
   }
 
   /** Nodes that an attempt before the kill had finished and that were begun again after it: the promise is that there are none. */
@@ -50,7 +52,7 @@ export class DocumentRun {
   async run(request: object, onBegin: (node: string) => Promise<void> = async () => undefined): Promise<void> {
     this.#begun.clear();
     const body = { assistant_id: 'invoice', stream_mode: ['tasks', 'values'], ...request };
-    for await (const event of streamRun(`${this.#threadUrl}/runs/stream`, body)) {
+    for await (const event of streamRun(this.#api, `${this.#path}/runs/stream`, body)) {
       const begun = this.#take(event);
       if (begun) await onBegin(begun);
     }

@@ -1,3 +1,9 @@
+/** A server, and what it is to be sent to let one in. */
+export interface Api {
+  url: string;
+  headers: Readonly<Record<string, string>>;
+}
+
 /** One event of a run's stream. */
 export interface StreamEvent {
   event: string;
@@ -5,14 +11,14 @@ export interface StreamEvent {
 }
 
 /** Asks a server for JSON. Throws with the server's own words when it refuses. */
-export async function callApi<T>(url: string, body: object): Promise<T> {
-  const answer = await post(url, body);
+export async function callApi<T>(api: Api, path: string, body: object): Promise<T> {
+  const answer = await post(api, path, body);
   return (await answer.json()) as T;
 }
 
 /** Starts a run and yields what it emits, as any SSE client would. */
-export async function* streamRun(url: string, body: object): AsyncGenerator<StreamEvent, void> {
-  const answer = await post(url, body);
+export async function* streamRun(api: Api, path: string, body: object): AsyncGenerator<StreamEvent, void> {
+  const answer = await post(api, path, body);
   let rest = '';
   for await (const piece of answer.body?.pipeThrough(new TextDecoderStream()) ?? []) {
     const blocks = (rest + piece).split('\n\n');
@@ -25,10 +31,11 @@ export async function* streamRun(url: string, body: object): AsyncGenerator<Stre
   }
 }
 
-async function post(url: string, body: object): Promise<Response> {
+async function post(api: Api, path: string, body: object): Promise<Response> {
+  const url = `${api.url}${path}`;
   const answer = await fetch(url, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...api.headers },
     body: JSON.stringify(body),
   });
   if (!answer.ok) throw new Error(`${url} answered ${answer.status}: ${await answer.text()}`);
