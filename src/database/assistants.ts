@@ -47,7 +47,7 @@ export class Assistants implements Guarded<Assistants> {
   }
 
   async get(assistantId: string): Promise<Assistant | null> {
-    const [row] = await this.#db.query<Assistant>(
+    const [row] = await this.#db.prepared<Assistant>(
       `select ${COLUMNS} from baton.assistants where assistant_id = $1 and metadata @> $2`,
       [assistantId, this.#access.contains],
     );

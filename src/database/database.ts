@@ -35,6 +35,8 @@ export class Database implements Queryable {
     };
     this.pool = new Pool({
       ...options,
+      // Within a transaction only: the pool gives a connection to one caller at a time.
+      pipeline: true,
       max: maxConnections,
       statement_timeout: 60_000,
       idle_in_transaction_session_timeout: 60_000,
@@ -62,6 +64,7 @@ export class Database implements Queryable {
     return rows as T[];
   }
 
+  /** Statements that are not awaited one by one go out together, and are executed in their order. */
   async transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
     const client = await this.pool.connect();
     let broken: Error | undefined;
@@ -71,10 +74,13 @@ export class Database implements Queryable {
     };
     client.on('error', onLost);
     try {
-      await client.query('begin');
+      const begun = client.query('begin');
+      begun.catch(() => undefined); // whoever queries is told
       const result = await work({
-        query: async <R>(text: string, values: readonly unknown[] = []) =>
-          (await client.query({ text, values: [...values] })).rows as R[],
+        query: async <R>(text: string, values: readonly unknown[] = []) => {
+          const [{ rows }] = await Promise.all([client.query({ text, values: [...values] }), begun]);
+          return rows as R[];
+        },
       });
       await client.query('commit');
       return result;

@@ -67,7 +67,7 @@ export class RunEvents {
 
   /** Whether the run may still write to its log: it exists and has not ended. */
   async isExpected(runId: string): Promise<boolean> {
-    const rows = await this.#db.query(
+    const rows = await this.#db.prepared(
       `select 1 from baton.runs where run_id = $1 and status in ('pending', 'running')`,
       [runId],
     );

@@ -5,7 +5,7 @@ import type { CancelAction, Run, RunError, RunStatus } from '../core/run.ts';
 import type { ThreadOutcome } from '../core/thread.ts';
 import { CHANNELS, NOTIFY_EVENTS } from './channels.ts';
 import { breaksUnique, type Database } from './database.ts';
-import { lockThread, outcomeValues, SETTLE } from './threads.ts';
+import { lockThread, outcomeValues, SETTLE, showOutcome } from './threads.ts';
 
 /** A run in the hands of a worker. */
 export interface ClaimedRun extends Run {
@@ -97,18 +97,9 @@ export class RunQueue {
   /** The end of a run: its status, the thread's, and the log's last row, in one transaction. Throws FencedError. */
   async finish(attempt: AttemptRef, end: RunEnd): Promise<void> {
     await this.#db.transaction(async (tx) => {
-      await lockThread(tx, attempt.thread_id);
-      const ended = await tx.query(
-        `with ended as (
-           update baton.runs set status = $3, error = $4, ended_at = now(), updated_at = now(), lease_until = null, worker_id = null,
-             auth_user = null
-           where run_id = $1 and fencing_token = $2 and status = 'running' returning run_id, thread_id
-         ), log as (
-           insert into baton.run_events (run_id, seq, event, data, created_at)
-           select run_id, $5, '${END_EVENT}', $6, to_timestamp($7::bigint / 1000.0) from ended
-         ), rests as (update baton.threads set paused = true where $8 and thread_id in (select thread_id from ended))
-         select ${NOTIFY_EVENTS}, pg_notify('${CHANNELS.runs}', '') from ended`,
-        [
+      const [, ended] = await Promise.all([
+        lockThread(tx, attempt.thread_id),
+        tx.query(FINISH, [
           attempt.run_id,
           attempt.fencing_token,
           end.status,
@@ -117,10 +108,10 @@ export class RunQueue {
           JSON.stringify({ status: end.status }),
           end.endAt,
           end.pauses,
-        ],
-      );
+          ...outcomeValues(end.outcome),
+        ]),
+      ]);
       if (ended.length === 0) throw new FencedError(attempt.thread_id);
-      await tx.query(SETTLE, [attempt.thread_id, ...outcomeValues(end.outcome)]);
     });
   }
 
@@ -183,6 +174,24 @@ export const EXTEND_LEASES = `update baton.runs set lease_until = now() + $2 * i
    order by run_id for no key update
  )
  returning run_id, fencing_token, cancel_action`;
+
+/** What the thread will be busy with when run $1, which this statement still sees running, has ended, and it pauses ($8) or not. */
+const IS_BUSY_WITH_OTHERS = `exists (select 1 from baton.runs r where r.thread_id = threads.thread_id and r.run_id <> $1
+  and (r.status = 'running' or r.status = 'pending' and not (threads.paused or $8)))`;
+
+const FINISH = `
+  with ended as (
+    update baton.runs set status = $3, error = $4, ended_at = now(), updated_at = now(), lease_until = null, worker_id = null,
+      auth_user = null
+    where run_id = $1 and fencing_token = $2 and status = 'running' returning run_id, thread_id
+  ), log as (
+    insert into baton.run_events (run_id, seq, event, data, created_at)
+    select run_id, $5, '${END_EVENT}', $6, to_timestamp($7::bigint / 1000.0) from ended
+  ), settled as (
+    update baton.threads set paused = paused or $8, ${showOutcome(9, IS_BUSY_WITH_OTHERS)}
+    where thread_id in (select thread_id from ended)
+  )
+  select ${NOTIFY_EVENTS}, pg_notify('${CHANNELS.runs}', '') from ended`;
 
 const CLAIM = `
   with expired as (

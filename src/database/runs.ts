@@ -56,6 +56,35 @@ export class Runs implements Guarded<Runs> {
    * Throws NotFoundError (thread) and BusyError (`reject`).
    */
   async enqueue(request: EnqueueRequest): Promise<Run> {
+    return (await this.#enqueueAlone(request)) ?? this.#enqueueBeside(request);
+  }
+
+  /**
+   * On a thread that is new or idle there is nobody to make room, which its row alone tells: whoever adds a run marks it.
+   * Null when it is another one, or one that cannot be had.
+   */
+  async #enqueueAlone({ run, ifThreadMissing, delayMs, user, ...thread }: EnqueueRequest): Promise<Run | null> {
+    const [row] = await this.#db.prepared<Run>(ENQUEUE_ALONE, [
+      run.run_id,
+      run.thread_id,
+      run.assistant_id,
+      run.graph_id,
+      JSON.stringify(run.kwargs),
+      run.metadata,
+      run.multitask_strategy,
+      delayMs,
+      user && JSON.stringify(user),
+      thread.threadMetadata,
+      thread.threadConfig,
+      this.#access.contains,
+      ifThreadMissing === 'create',
+      run.kwargs.temporary_thread,
+      thread.newThreadMetadata,
+    ]);
+    return row ?? null;
+  }
+
+  async #enqueueBeside(request: EnqueueRequest): Promise<Run> {
     const { run, user, delayMs, threadMetadata, threadConfig } = request;
     return this.#db.transaction(async (tx) => {
       const isNew = request.ifThreadMissing === 'create' && (await insertThread(tx, request));
@@ -173,6 +202,22 @@ export class Runs implements Guarded<Runs> {
     });
   }
 }
+
+const ENQUEUE_ALONE = `
+  with made as (
+    insert into baton.threads (thread_id, status, temporary, metadata, config)
+    select $2::uuid, 'busy', $14::boolean, $15::jsonb || $10::jsonb, $11::jsonb
+    where $13::boolean and not exists (select 1 from baton.deleted_threads d where d.thread_id = $2)
+    on conflict do nothing returning thread_id
+  ), rested as (
+    update baton.threads set status = 'busy', metadata = metadata || $10, config = $11, updated_at = now()
+    where thread_id = $2 and status <> 'busy' and not paused and metadata @> $12 returning thread_id
+  ), woken as (
+    select thread_id, pg_notify('${CHANNELS.runs}', '') from (table made union all table rested) thread
+  )
+  insert into baton.runs (run_id, thread_id, assistant_id, graph_id, status, kwargs, metadata, multitask_strategy, available_at, auth_user)
+  select $1, thread_id, $3, $4, 'pending', $5, $6, $7, now() + $8 * interval '1 millisecond', $9 from woken
+  returning ${COLUMNS}`;
 
 /** False when there is such a thread already. Whoever made it holds its lock. */
 async function insertThread(tx: Queryable, { run, newThreadMetadata }: EnqueueRequest): Promise<boolean> {

@@ -49,7 +49,7 @@ export class Threads implements Guarded<Threads> {
   }
 
   async get(threadId: string): Promise<Thread | null> {
-    const [row] = await this.#db.query<Thread>(
+    const [row] = await this.#db.prepared<Thread>(
       `select ${COLUMNS} from baton.threads where thread_id = $1 and metadata @> $2`,
       [threadId, this.#access.contains],
     );
@@ -226,16 +226,18 @@ export async function lockThread(tx: Queryable, threadId: string, access = Acces
 export const IS_BUSY = `exists (select 1 from baton.runs r where r.thread_id = threads.thread_id
   and (r.status = 'running' or r.status = 'pending' and not threads.paused))`;
 
-/** Shows an outcome ($2 …: `outcomeValues`) on thread $1. Right only under the thread's row lock. */
-export const SETTLE = `update baton.threads set values = $2, interrupts = $3, error = $4, resting_status = $5,
-  updated_at = now(), state_updated_at = now(),
-  status = case when ${IS_BUSY} then 'busy' else $5 end
-  where thread_id = $1`;
+/** Assignments that show an outcome, given in four parameters from `first` on (`outcomeValues`). Right only under the thread's row lock. */
+export const showOutcome = (first: number, isBusy: string): string =>
+  `values = $${first}, interrupts = $${first + 1}, error = $${first + 2}, resting_status = $${first + 3},
+  updated_at = now(), state_updated_at = now(), status = case when ${isBusy} then 'busy' else $${first + 3} end`;
+
+/** Shows an outcome ($2 …) on thread $1. */
+export const SETTLE = `update baton.threads set ${showOutcome(2, IS_BUSY)} where thread_id = $1`;
 
 /** For the insertion of thread $1. */
 export const UNLESS_DELETED = 'where not exists (select 1 from baton.deleted_threads d where d.thread_id = $1::uuid)';
 
-/** Parameters of SETTLE after the thread's id: values, interrupts, error as JSON text, then the status. */
+/** Parameters of `showOutcome`: values, interrupts, error as JSON text, then the status. */
 export function outcomeValues({ values, interrupts, error, status }: ThreadOutcome): unknown[] {
   return [...[values, interrupts, error].map((value: Json | object) => JSON.stringify(value)), status];
 }
