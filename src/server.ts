@@ -9,6 +9,7 @@ import { Authenticator } from './auth/authenticator.ts';
 import { createApi } from './api/create-api.ts';
 import { ensureSystemAssistants } from './api/assistants/service.ts';
 import { Metrics } from './api/meta/metrics.ts';
+import { serverInfo } from './api/meta/service.ts';
 import type { BatonConfig } from './config/config.ts';
 import { applyEnvironment } from './config/env.ts';
 import { uuidv7 } from './core/ids.ts';
@@ -23,6 +24,7 @@ import { RunQueue } from './database/run-queue.ts';
 import { Runs } from './database/runs.ts';
 import { ThreadTurns } from './database/thread-turns.ts';
 import { Threads } from './database/threads.ts';
+import { WebhookDeliveries } from './database/webhook-deliveries.ts';
 import { EventLog } from './engine/event-log.ts';
 import { Executor } from './engine/executor.ts';
 import { GraphRegistry } from './engine/graphs/registry.ts';
@@ -33,6 +35,10 @@ import { RunStreams } from './engine/streams.ts';
 import { ThreadStreams } from './engine/thread-streams.ts';
 import { ThreadStates } from './engine/thread-state.ts';
 import { ThreadSweeper } from './engine/thread-sweeper.ts';
+import { resolveHost } from './engine/webhooks/resolve-host.ts';
+import { WebhookPolicy } from './engine/webhooks/webhook-policy.ts';
+import { WebhookSender, type WebhookObserver } from './engine/webhooks/webhook-sender.ts';
+import { WebhookSweeper } from './engine/webhooks/webhook-sweeper.ts';
 import { Worker } from './engine/worker.ts';
 import { createApp } from './http/app.ts';
 import { asCustomApp, type CustomApp } from './http/custom-app.ts';
@@ -58,6 +64,7 @@ export class BatonServer {
   /** The API, to be mounted under any prefix: `app.use('/agents', baton.router)`. */
   readonly router: Router;
   readonly worker: Worker;
+  readonly webhooks: WebhookSender;
   readonly #parts: ServerParts;
   readonly #role: { api: boolean; worker: boolean };
   readonly #sockets: Sockets;
@@ -72,6 +79,7 @@ export class BatonServer {
       activeRuns: () => parts.queue.countActive(),
       workers: () => ({ max: this.#role.worker ? config.worker.concurrency : 0, active: this.worker.busy }),
       checkpointsWritten: () => parts.saver.checkpointsWritten,
+      webhooks: () => parts.deliveries.backlog(),
       pool: parts.database.pool,
     });
     const { router, sockets, isOpen } = createApi({ ...parts, metrics });
@@ -85,6 +93,7 @@ export class BatonServer {
     });
     this.router = this.#front.router;
     this.#sockets = sockets;
+    this.webhooks = createSender(config, parts, { observer: metrics, front: this.#front });
     this.worker = createWorker(config, parts, { observer: metrics, within: (work) => this.#front.within(work) });
   }
 
@@ -128,7 +137,7 @@ export class BatonServer {
 
   /** Listens, if it is an API's and `listen` is not false; loads the graphs; takes runs, if it is a worker's. */
   async start({ listen = true }: { listen?: boolean } = {}): Promise<void> {
-    const { streams, database, sweeper, storeSweeper, graphs, log } = this.#parts;
+    const { streams, database, sweepers, graphs, log } = this.#parts;
     await streams.start(database.listener);
     if (this.#role.api && listen) {
       const prefix = this.config.http.mountPrefix;
@@ -139,8 +148,8 @@ export class BatonServer {
     for (const failure of await graphs.loadAll()) log.error(failure.message);
     if (!this.#role.worker) return;
     await this.worker.start();
-    sweeper.start();
-    storeSweeper.start();
+    if (this.config.webhooks.rules.enabled) await this.webhooks.start();
+    for (const sweeper of sweepers) sweeper.start();
   }
 
   /**
@@ -156,10 +165,10 @@ export class BatonServer {
 
   /** Hands runs back, ends connections, and stops what this process started, the database last. */
   async stop(): Promise<void> {
-    const { streams, saver, store, database, postgres, sweeper, storeSweeper } = this.#parts;
-    sweeper.stop();
-    storeSweeper.stop();
+    const { streams, saver, store, database, postgres, sweepers } = this.#parts;
+    for (const sweeper of sweepers) sweeper.stop();
     await this.worker.stop(this.config.worker.graceMs);
+    await this.webhooks.stop();
     streams.stop();
     this.#sockets.close();
     await closeHttp(this.#http);
@@ -189,9 +198,10 @@ export interface ServerParts {
   graphs: GraphRegistry;
   saver: DurableSaver;
   states: ThreadStates;
-  sweeper: ThreadSweeper;
   store: LongTermStore;
-  storeSweeper: StoreSweeper;
+  deliveries: WebhookDeliveries;
+  webhookPolicy: WebhookPolicy;
+  sweepers: { start(): void; stop(): void }[];
 }
 
 async function openParts(
@@ -223,6 +233,7 @@ async function openParts(
   const threads = new Threads(database);
   const runEvents = new RunEvents(database);
   const queue = new RunQueue(database);
+  const deliveries = new WebhookDeliveries(database);
   const assistants = new Assistants(database);
   await ensureSystemAssistants(assistants, graphs.ids());
   const streams = new RunStreams({ events: runEvents, log });
@@ -243,9 +254,14 @@ async function openParts(
     graphs,
     saver,
     states: new ThreadStates({ graphs, saver, threads, store }),
-    sweeper: new ThreadSweeper({ queue, threads, saver, log }),
     store,
-    storeSweeper: new StoreSweeper({ store, everyMs: config.store.ttl.sweepMinutes * 60_000, log }),
+    deliveries,
+    webhookPolicy: new WebhookPolicy(config.webhooks.rules),
+    sweepers: [
+      new ThreadSweeper({ queue, threads, saver, log }),
+      new StoreSweeper({ store, everyMs: config.store.ttl.sweepMinutes * 60_000, log }),
+      new WebhookSweeper({ deliveries, settings: config.webhooks, log }),
+    ],
   };
 }
 
@@ -286,6 +302,25 @@ function createWorker(
     concurrency,
     leaseMs,
     pollMs,
+    observer,
+    log,
+  });
+}
+
+function createSender(
+  config: BatonConfig,
+  { deliveries, webhookPolicy: policy, database, log }: ServerParts,
+  { observer, front }: { observer: WebhookObserver; front: Front },
+): WebhookSender {
+  return new WebhookSender({
+    deliveries,
+    listener: database.listener,
+    policy,
+    resolve: resolveHost,
+    ownApp: (path, init) => front.fetch(path, init),
+    settings: config.webhooks,
+    pollMs: config.worker.pollMs,
+    userAgent: `baton/${serverInfo().baton.version}`,
     observer,
     log,
   });

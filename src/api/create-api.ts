@@ -7,12 +7,14 @@ import type { Assistants } from '../database/assistants.ts';
 import type { Database } from '../database/database.ts';
 import type { Runs } from '../database/runs.ts';
 import type { Threads } from '../database/threads.ts';
+import type { WebhookDeliveries } from '../database/webhook-deliveries.ts';
 import type { GraphRegistry } from '../engine/graphs/registry.ts';
 import { ThreadEvents } from '../engine/protocol/thread-events.ts';
 import type { LongTermStore } from '../database/store/long-term-store.ts';
 import type { RunStreams } from '../engine/streams.ts';
 import type { ThreadStreams } from '../engine/thread-streams.ts';
 import type { ThreadStates } from '../engine/thread-state.ts';
+import type { WebhookPolicy } from '../engine/webhooks/webhook-policy.ts';
 import type { RouteGroup } from '../config/http-settings.ts';
 import type { Route } from '../http/route.ts';
 import { createRouter } from '../http/router.ts';
@@ -42,6 +44,8 @@ import { ThreadService } from './threads/service.ts';
 import { threadStreamRoute } from './threads/stream-route.ts';
 import { ThreadStreamService } from './threads/stream-service.ts';
 import { uiRoutes } from './ui/routes.ts';
+import { webhookRoutes } from './webhooks/routes.ts';
+import { WebhookService } from './webhooks/service.ts';
 
 export interface ApiParts {
   assistants: Assistants;
@@ -52,6 +56,8 @@ export interface ApiParts {
   graphs: GraphRegistry;
   states: ThreadStates;
   store: LongTermStore;
+  webhookPolicy: WebhookPolicy;
+  deliveries: WebhookDeliveries;
   saver: Pick<DurableSaver, 'getTuple' | 'deleteThread' | 'storage'>;
   database: Database;
   log: Logger;
@@ -85,7 +91,11 @@ export function createApi(parts: ApiParts): Api {
       threadStreamRoute(new ThreadStreamService(parts), { heartbeatMs }),
       ...protocolRoutes(protocol, commands, { heartbeatMs }),
     ],
-    runs: [...runRoutes(runs, answers), ...statelessRunRoutes(runs, answers)],
+    runs: [
+      ...runRoutes(runs, answers),
+      ...statelessRunRoutes(runs, answers),
+      ...webhookRoutes(new WebhookService(parts.deliveries)),
+    ],
     store: storeRoutes(new StoreService(parts.store)),
     mcp: mcpRoutes({
       tools: new AssistantTools({ assistants, runs, graphs }),

@@ -7,6 +7,7 @@ import { processEnv, readEnv, type Environment, type LogLevel } from './env.ts';
 import type { HttpSettings } from './http-settings.ts';
 import { readLanggraphJson, type UiSource } from './langgraph-json.ts';
 import type { StoreSettings } from './store-settings.ts';
+import { WEBHOOK_DEFAULTS, webhookSettings, type WebhookSettings } from './webhook-settings.ts';
 
 type DeepReadonly<T> = { readonly [K in keyof T]: T[K] extends object ? DeepReadonly<T[K]> : T[K] };
 
@@ -52,6 +53,8 @@ export type BatonConfig = DeepReadonly<{
   };
   /** What graphs remember across threads. */
   store: StoreSettings;
+  /** How the ends of runs are told to the outside. */
+  webhooks: WebhookSettings;
   logLevel: LogLevel;
   /** What langgraph.json's `env` gives to the graphs. */
   environment: Record<string, string>;
@@ -85,6 +88,7 @@ const DEFAULTS = {
   leaseSeconds: 10,
   graceSeconds: 10,
   maxAttempts: 5,
+  ...WEBHOOK_DEFAULTS,
   logLevel: 'info' as LogLevel,
 };
 
@@ -101,7 +105,8 @@ export function loadConfig({
   const path = resolve(configPath);
   const projectDir = dirname(path);
   const { graphs, environment, settings, ...project } = readLanggraphJson(path, warn);
-  const set = { ...DEFAULTS, ...defined(settings), ...defined(readEnv({ ...environment, ...env })), ...defined(flags) };
+  const variables = { ...environment, ...env };
+  const set = { ...DEFAULTS, ...defined(settings), ...defined(readEnv(variables)), ...defined(flags) };
 
   const auth = { project: project.auth, apiKeys: parseApiKeys(set.apiKeys), trustStudio: set.trustStudio };
   return deepFreeze({
@@ -122,6 +127,7 @@ export function loadConfig({
       graceMs: set.graceSeconds * 1000,
     },
     store: project.store,
+    webhooks: webhookSettings({ ...project.webhooks, set, env: variables }),
     logLevel: set.logLevel,
     environment,
   });

@@ -26,6 +26,14 @@ export function readEnv(env: Environment) {
     graceSeconds: integer(env, 'BATON_GRACE_SECONDS', { min: 0, max: 3600 }),
     maxAttempts: integer(env, 'BATON_MAX_ATTEMPTS', { min: 1, max: 100 }),
 
+    // Whom it tells
+    webhookSecret: text(env, 'BATON_WEBHOOK_SECRET'),
+    webhookAllowedNetworks: text(env, 'BATON_WEBHOOK_ALLOWED_NETWORKS'),
+    webhookMaxAttempts: integer(env, 'BATON_WEBHOOK_MAX_ATTEMPTS', { min: 1, max: 100 }),
+    webhookTimeoutSeconds: integer(env, 'BATON_WEBHOOK_TIMEOUT_SECONDS', { min: 1, max: 300 }),
+    webhookKeepDays: integer(env, 'BATON_WEBHOOK_KEEP_DAYS', { min: 0, max: 3650 }),
+    webhookKeepDeadDays: integer(env, 'BATON_WEBHOOK_KEEP_DEAD_DAYS', { min: 0, max: 3650 }),
+
     // What it says
     logLevel: oneOf(env, 'BATON_LOG_LEVEL', LOG_LEVELS),
   };

@@ -28,6 +28,7 @@ const KNOWN = {
   disable_mcp: z.boolean().nullish(),
   disable_a2a: z.boolean().nullish(),
   disable_ui: z.boolean().nullish(),
+  disable_webhooks: z.boolean().nullish(),
   mount_prefix: z
     .string()
     .regex(/^(\/[\w.~-]+)*\/?$/, 'must be a path such as "/api"')
@@ -42,6 +43,7 @@ export const HttpKey = z.looseObject(KNOWN).transform((http) => ({
   notYet: Object.keys(http).filter((key) => !(key in KNOWN) && asksForSomething(http[key])),
   /** The project's own app in front of the API, as `./file.ts:export`. */
   app: http.app ?? null,
+  webhooksDisabled: http.disable_webhooks ?? false,
   http: {
     /** Whether the routes of that app need a login where authentication is configured. */
     guardApp: http.enable_custom_route_auth ?? true,
@@ -81,7 +83,6 @@ function isRegExp(text: string): boolean {
   }
 }
 
-/** `disable_webhooks: true` asks for nothing where there are no webhooks. */
 function asksForSomething(value: unknown): boolean {
   return value !== undefined && value !== null && value !== false;
 }

@@ -6,6 +6,7 @@ import { InvalidInputError, messageOf } from '../core/errors.ts';
 import type { GraphSource } from '../core/graph-source.ts';
 import { HttpKey, type HttpSettings } from './http-settings.ts';
 import { StoreKey, storeSettings, type StoreSettings } from './store-settings.ts';
+import { WebhooksKey } from './webhook-settings.ts';
 
 const GraphEntry = z.union([z.string(), z.object({ path: z.string(), description: z.string().nullish() })]);
 
@@ -35,6 +36,7 @@ const LanggraphJson = z.looseObject({
   ui: z.record(z.string(), z.string()).nullish(),
   ui_config: z.looseObject({ shared: z.array(z.string()).nullish() }).nullish(),
   store: StoreKey.nullish(),
+  webhooks: WebhooksKey.nullish(),
   baton: BatonKey.prefault({}),
 });
 type LanggraphJson = z.infer<typeof LanggraphJson>;
@@ -56,7 +58,7 @@ const NOT_OURS = [
   'python_version',
   'source',
 ];
-const NOT_YET = new Set(['checkpointer', 'node_loader', 'webhooks']);
+const NOT_YET = new Set(['checkpointer', 'node_loader']);
 /** Serving without these would expose what the project meant to protect. */
 const PROTECTION = new Set(['encryption']);
 
@@ -71,6 +73,7 @@ export interface Project {
   /** The components that graphs show, by the graph's name. */
   ui: Record<string, UiSource>;
   store: StoreSettings;
+  webhooks: { key: z.infer<typeof WebhooksKey>; disabled: boolean };
 }
 
 export interface UiSource {
@@ -102,6 +105,7 @@ export function readLanggraphJson(configPath: string, warn: (line: string) => vo
     },
     ui: uiSources(file, configPath),
     store: storeSettings(file.store ?? {}, dirname(configPath)),
+    webhooks: { key: file.webhooks ?? {}, disabled: file.http?.webhooksDisabled ?? false },
   };
 }
 

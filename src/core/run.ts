@@ -58,6 +58,8 @@ export interface RunKwargs {
   /** Asked for and not used: Baton has no connection to LangSmith. */
   feedback_keys?: string[];
   durability: Durability;
+  /** Who is to be told of the run's end: an address, or a path of the project's own app. */
+  webhook?: string;
   /** The run was asked for in the protocol of threads: its log has what that protocol shows, and no stream modes of choice. */
   protocol?: 'v2';
   /** The thread was made for this run only and goes with it, unless the caller asked to keep it. */

@@ -6,6 +6,8 @@ export const CHANNELS = {
   cancel: 'baton_cancel',
   /** A run's log grew, ended, or went with its run. Payload: thread id, a space, run id; the thread's alone when all went with it. */
   events: 'baton_events',
+  /** A webhook is to be sent. No payload. */
+  webhooks: 'baton_webhooks',
 } as const;
 
 /** SQL that tells the readers of a row's `run_id` and `thread_id`. */

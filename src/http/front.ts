@@ -39,6 +39,11 @@ export class Front {
     return onBehalfOf(this.#loopback, work);
   }
 
+  /** A request of this very process, to the project's own app and the API. */
+  fetch(path: string, init: RequestInit): Promise<Response> {
+    return this.#loopback.fetch(new URL(path, this.#loopback.url()), init);
+  }
+
   close(): void {
     for (const close of this.#closing) close();
   }

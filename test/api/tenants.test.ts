@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { Client } from '@langchain/langgraph-sdk';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WEBHOOK_DEFAULTS, webhookSettings } from '../../src/config/webhook-settings.ts';
 import { uuidv7 } from '../../src/core/ids.ts';
 import { call, type Answer } from '../sdk/fixtures/call.ts';
 import { gate } from '../sdk/fixtures/gates.ts';
@@ -21,7 +22,12 @@ let operations: Operation[];
 
 beforeAll(async () => {
   const file = fileURLToPath(new URL('fixtures/auth.ts', import.meta.url));
-  server = await testServer({ stateUrl: 'memory:', auth: { project: { file, exportName: 'auth' } } });
+  const set = { ...WEBHOOK_DEFAULTS, webhookAllowedNetworks: '127.0.0.0/8' };
+  server = await testServer({
+    stateUrl: 'memory:',
+    auth: { project: { file, exportName: 'auth' } },
+    settings: { webhooks: webhookSettings({ key: {}, disabled: false, set, env: {} }) },
+  });
   operations = await operationsOf(server.url, alice);
 });
 afterAll(() => server.stop());
@@ -38,7 +44,10 @@ async function thingsOf(headers: Record<string, string>, gateName?: string) {
   await client.assistants.update(assistant.assistant_id, { metadata: { changed: true } });
   const { thread_id } = await client.threads.create({ metadata });
   const input = { log: [SECRET] };
-  await client.runs.wait(thread_id, assistant.assistant_id, { input, metadata });
+  // Nobody is there: it is to be delivered for ever.
+  const webhook = 'http://127.0.0.1:9/';
+  await client.runs.wait(thread_id, assistant.assistant_id, { input, metadata, webhook });
+  const told = await call(`${server.url}/webhooks/deliveries?thread_id=${thread_id}`, 'GET', undefined, headers);
   const { run_id } = await client.runs.create(thread_id, assistant.assistant_id, {
     input,
     ...(gateName !== undefined && { config: { configurable: { gate: gateName } } }),
@@ -46,7 +55,13 @@ async function thingsOf(headers: Record<string, string>, gateName?: string) {
   if (gateName === undefined) await client.runs.join(thread_id, run_id);
   else await gate(gateName).reached;
   const { checkpoint } = await client.threads.getState(thread_id);
-  return { assistant_id: assistant.assistant_id, thread_id, run_id, checkpoint_id: checkpoint.checkpoint_id ?? '' };
+  return {
+    assistant_id: assistant.assistant_id,
+    thread_id,
+    run_id,
+    checkpoint_id: checkpoint.checkpoint_id ?? '',
+    delivery_id: String(told.json[0].delivery_id),
+  };
 }
 type Things = Awaited<ReturnType<typeof thingsOf>>;
 
@@ -68,7 +83,13 @@ function valuesOf(things: Things): Record<string, unknown> {
 }
 
 function nothing(): Things {
-  return { assistant_id: uuidv7(), thread_id: uuidv7(), run_id: uuidv7(), checkpoint_id: uuidv7() };
+  return {
+    assistant_id: uuidv7(),
+    thread_id: uuidv7(),
+    run_id: uuidv7(),
+    checkpoint_id: uuidv7(),
+    delivery_id: uuidv7(),
+  };
 }
 
 /** What can be told from an answer, whatever the ids are that it was asked about. */

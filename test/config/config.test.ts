@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loadConfig, type ConfigRequest } from '../../src/config/config.ts';
+import { WEBHOOK_DEFAULTS, webhookSettings } from '../../src/config/webhook-settings.ts';
 import { DEFAULT_HEADER_RULES } from '../../src/auth/passed-headers.ts';
 import { readEnv } from '../../src/config/env.ts';
 import { DEFAULT_CORS_RULES } from '../../src/http/cors.ts';
@@ -50,6 +51,7 @@ describe('a project', () => {
       stateUrl: null,
       worker: { concurrency: 10, leaseMs: 10_000, pollMs: 1000, maxAttempts: 5, graceMs: 10_000 },
       store: { index: null, ttl: { defaultMinutes: null, refreshOnRead: true, sweepMinutes: 5 } },
+      webhooks: webhookSettings({ key: {}, disabled: false, set: WEBHOOK_DEFAULTS, env: {} }),
       logLevel: 'info',
       environment: {},
     });

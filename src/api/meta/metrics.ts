@@ -2,6 +2,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Pool } from 'pg';
 import type { Json, JsonObject } from '../../core/json.ts';
 import type { NodeEnd, RunObserver } from '../../engine/run-observer.ts';
+import type { AttemptEnd, WebhookObserver } from '../../engine/webhooks/webhook-sender.ts';
 import type { RequestMeasure } from '../../http/measure-requests.ts';
 
 export interface MetricsSources {
@@ -9,6 +10,8 @@ export interface MetricsSources {
   activeRuns: () => Promise<{ pending: number; running: number }>;
   workers: () => { max: number; active: number };
   checkpointsWritten: () => number;
+  /** Of the whole deployment, too. */
+  webhooks: () => Promise<{ pending: number; oldest_seconds: number }>;
   pool: Pick<Pool, 'options' | 'totalCount' | 'idleCount' | 'waitingCount'>;
 }
 
@@ -25,7 +28,7 @@ const NODE_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60,
  * What this process has done, for Prometheus. Names that begin with `lg_api_` are the LangGraph platform's, so that its
  * dashboards and alerts go on working; the others are Baton's own.
  */
-export class Metrics implements RunObserver {
+export class Metrics implements RunObserver, WebhookObserver {
   readonly #registry = new Registry();
   readonly #requests: Counter<'method' | 'path' | 'status'>;
   readonly #latency: Histogram<'method' | 'path' | 'status'>;
@@ -34,6 +37,7 @@ export class Metrics implements RunObserver {
   readonly #leasesLost: Counter;
   readonly #nodes: Histogram<'graph' | 'node' | 'status'>;
   readonly #checkpoints: Counter;
+  readonly #webhooks: Counter<'outcome'>;
   readonly #gauges: Record<keyof typeof GAUGES, Gauge>;
   readonly #sources: MetricsSources;
 
@@ -78,6 +82,12 @@ export class Metrics implements RunObserver {
       help: 'Checkpoints that this process has stored',
       registers,
     });
+    this.#webhooks = new Counter({
+      name: 'baton_webhook_attempts_total',
+      help: 'Webhooks that this process has sent or tried to send; a failed one is tried again, a dead one is not',
+      labelNames: ['outcome'],
+      registers,
+    });
     this.#gauges = gaugesOf(this.#registry);
   }
 
@@ -118,10 +128,14 @@ export class Metrics implements RunObserver {
     this.#nodes.observe({ graph, node, status }, ms / 1000);
   }
 
+  webhookAttempted(outcome: AttemptEnd): void {
+    this.#webhooks.inc({ outcome });
+  }
+
   /** What others count anyway is asked for when somebody wants to know. */
   async #refresh(): Promise<Snapshot> {
-    const { activeRuns, workers, checkpointsWritten, pool } = this.#sources;
-    const { pending, running } = await activeRuns();
+    const { activeRuns, workers, checkpointsWritten, webhooks, pool } = this.#sources;
+    const [{ pending, running }, backlog] = await Promise.all([activeRuns(), webhooks()]);
     const { max, active } = workers();
     this.#gauges.lg_api_num_pending_runs.set(pending);
     this.#gauges.lg_api_num_running_runs.set(running);
@@ -132,6 +146,8 @@ export class Metrics implements RunObserver {
     this.#gauges.lg_api_pg_pool_size.set(pool.totalCount);
     this.#gauges.lg_api_pg_pool_available.set(pool.idleCount);
     this.#gauges.lg_api_pg_pool_requests_waiting.set(pool.waitingCount);
+    this.#gauges.baton_webhooks_pending.set(backlog.pending);
+    this.#gauges.baton_webhooks_oldest_pending_seconds.set(backlog.oldest_seconds);
     this.#checkpoints.reset();
     this.#checkpoints.inc(checkpointsWritten());
     return { queue: { n_pending: pending, n_running: running }, workers: { max, active, available: max - active } };
@@ -144,6 +160,8 @@ const GAUGES = {
   lg_api_workers_max: 'Runs that this process executes at once',
   lg_api_workers_active: 'Runs that this process executes',
   lg_api_workers_available: 'Runs that this process could take',
+  baton_webhooks_pending: 'Webhooks that are still to be delivered',
+  baton_webhooks_oldest_pending_seconds: 'For how long the oldest of them has waited',
   lg_api_pg_pool_max: 'Connections that the pool may open',
   lg_api_pg_pool_size: 'Connections that are open',
   lg_api_pg_pool_available: 'Open connections that rest',

@@ -53,7 +53,7 @@ const options = {
   checkpoint_during: optional(z.boolean()),
   on_disconnect: optional(z.enum(['cancel', 'continue'])),
   on_completion: optional(onCompletion),
-  webhook: z.unknown().optional(),
+  webhook: optional(z.string()),
   /** For the platform to answer with addresses at LangSmith, to which Baton has no connection. */
   feedback_keys: optional(z.array(z.string())),
   strict_resume: z.unknown().optional(),

@@ -19,7 +19,6 @@ import type { CancelMany, Resume, RunCreate } from './schemas.ts';
 import { watchToEnd, type RunFollower } from './watch.ts';
 
 const UNSUPPORTED = {
-  webhook: 'join the run, or ask for its status, to learn of its end',
   strict_resume: 'a resume that answers no question starts the next step as in LangGraph itself',
 };
 
@@ -31,6 +30,8 @@ export interface RunServiceParts {
   graphs: GraphRegistry;
   /** Whether a thread has a checkpoint. */
   saver: { getTuple(config: object): Promise<object | undefined> };
+  /** Throws InvalidInputError for a webhook that may not be asked for. */
+  webhookPolicy: { check(url: string): void };
 }
 
 export class RunService {
@@ -72,6 +73,7 @@ export class RunService {
       checkpointRef(threadId, request.checkpoint, request.checkpoint_id) ?? checkpointOfConfig(request);
     await this.#checkCheckpoint(threadId, checkpoint);
     const config = mergeConfig({ assistant, thread, request, headers: caller.headers });
+    if (request.webhook !== undefined) this.#parts.webhookPolicy.check(request.webhook);
     await refuseUnknownTargets(request, { graphs, graphId: assistant.graph_id, config: config.run });
     const ids = { graph_id: assistant.graph_id, assistant_id: assistant.assistant_id };
     const plan: EnqueueRequest = {
@@ -294,6 +296,7 @@ function kwargsOf(
     ...(interrupt_after && interrupt_after.length > 0 && { interrupt_after }),
     ...(feedback_keys && feedback_keys.length > 0 && { feedback_keys }),
     durability: durabilityOf(request),
+    ...(request.webhook !== undefined && { webhook: request.webhook }),
     ...(request.protocol && { protocol: request.protocol }),
     temporary_thread: stateless && request.on_completion !== 'keep',
   };
