@@ -4,11 +4,15 @@ export const CHANNELS = {
   runs: 'baton_runs',
   /** A running run is to be stopped. Payload: run id. */
   cancel: 'baton_cancel',
-  /** A run's log grew, ended, or went with its run. Payload: thread id, a space, run id; the thread's alone when all went with it. */
+  /**
+   * A run's log grew, ended, or went with its run. Payload, with spaces between: thread id, run id, the highest number that
+   * was added; the thread's alone when all went with it, no number when the log may be gone.
+   */
   events: 'baton_events',
   /** A webhook is to be sent. No payload. */
   webhooks: 'baton_webhooks',
 } as const;
 
-/** SQL that tells the readers of a row's `run_id` and `thread_id`. */
-export const NOTIFY_EVENTS = `pg_notify('${CHANNELS.events}', concat_ws(' ', thread_id, run_id))`;
+/** SQL that tells the readers of a row's `run_id` and `thread_id`. `seq`: SQL of the highest number that was added. */
+export const notifyEvents = (seq = 'null'): string =>
+  `pg_notify('${CHANNELS.events}', concat_ws(' ', thread_id, run_id, ${seq}))`;

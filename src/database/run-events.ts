@@ -1,8 +1,11 @@
 import type { RunEvent } from '../core/run-event.ts';
-import { NOTIFY_EVENTS } from './channels.ts';
+import { notifyEvents } from './channels.ts';
 import type { Database } from './database.ts';
 
 const COLUMNS = 'seq, event, data, (extract(epoch from created_at) * 1000)::bigint as at';
+
+/** Of what is appended to a run. */
+const HIGHEST = '(select max(seq) from unnest($1::uuid[], $3::int[]) e(id, seq) where id = run_id)';
 
 /** One event with the attempt that it comes from. */
 export interface AttributedEvent extends RunEvent {
@@ -35,7 +38,7 @@ export class RunEvents {
          join attempt using (run_id)
          on conflict do nothing
        )
-       select run_id, ${NOTIFY_EVENTS} from attempt`,
+       select run_id, ${notifyEvents(HIGHEST)} from attempt`,
       [
         events.map((event) => event.run_id),
         events.map((event) => event.fencing_token),

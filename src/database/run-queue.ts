@@ -3,7 +3,7 @@ import { FencedError } from '../core/errors.ts';
 import { END_EVENT } from '../core/run-event.ts';
 import type { CancelAction, Run, RunError, RunStatus } from '../core/run.ts';
 import type { ThreadOutcome } from '../core/thread.ts';
-import { CHANNELS, NOTIFY_EVENTS } from './channels.ts';
+import { CHANNELS, notifyEvents } from './channels.ts';
 import { breaksUnique, type Database } from './database.ts';
 import { lockThread, outcomeValues, SETTLE, showOutcome } from './threads.ts';
 
@@ -123,7 +123,7 @@ export class RunQueue {
         `with gone as (
            delete from baton.runs where run_id = $1 and fencing_token = $2 and status = 'running' returning run_id, thread_id
          )
-         select ${NOTIFY_EVENTS}, pg_notify('${CHANNELS.runs}', '') from gone`,
+         select ${notifyEvents()}, pg_notify('${CHANNELS.runs}', '') from gone`,
         [attempt.run_id, attempt.fencing_token],
       );
       if (removed.length === 0) throw new FencedError(attempt.thread_id);
@@ -179,6 +179,9 @@ export const EXTEND_LEASES = `update baton.runs set lease_until = now() + $2 * i
 const IS_BUSY_WITH_OTHERS = `exists (select 1 from baton.runs r where r.thread_id = threads.thread_id and r.run_id <> $1
   and (r.status = 'running' or r.status = 'pending' and not (threads.paused or $8)))`;
 
+/** One that is queued later tells of itself. */
+const WAITING_BEHIND = `select 1 from baton.runs r where r.thread_id = ended.thread_id and r.status = 'pending'`;
+
 const FINISH = `
   with ended as (
     update baton.runs set status = $3, error = $4, ended_at = now(), updated_at = now(), lease_until = null, worker_id = null,
@@ -191,7 +194,7 @@ const FINISH = `
     update baton.threads set paused = paused or $8, ${showOutcome(9, IS_BUSY_WITH_OTHERS)}
     where thread_id in (select thread_id from ended)
   )
-  select ${NOTIFY_EVENTS}, pg_notify('${CHANNELS.runs}', '') from ended`;
+  select ${notifyEvents('$5::int')}, case when exists (${WAITING_BEHIND}) then pg_notify('${CHANNELS.runs}', '') end from ended`;
 
 const CLAIM = `
   with expired as (

@@ -6,7 +6,7 @@ import type { JsonObject } from '../core/json.ts';
 import { planMultitask } from '../core/multitask.ts';
 import { END_EVENT } from '../core/run-event.ts';
 import type { CancelAction, Run, RunStatus } from '../core/run.ts';
-import { CHANNELS, NOTIFY_EVENTS } from './channels.ts';
+import { CHANNELS, notifyEvents } from './channels.ts';
 import type { Database, Queryable } from './database.ts';
 import { IS_BUSY, lockThread, UNLESS_DELETED } from './threads.ts';
 
@@ -259,7 +259,7 @@ async function makeRoom(tx: Queryable, run: EnqueueRequest['run']): Promise<void
 /** Ends runs that no worker has ever taken: there is nothing to stop, and nothing of theirs in the state. */
 async function dropPending(tx: Queryable, runIds: string[], action: 'interrupt' | 'rollback'): Promise<void> {
   if (runIds.length === 0) return;
-  await tx.query(`select ${NOTIFY_EVENTS} from baton.runs where run_id = any($1::uuid[])`, [runIds]);
+  await tx.query(`select ${notifyEvents()} from baton.runs where run_id = any($1::uuid[])`, [runIds]);
   if (action === 'rollback') {
     await tx.query('delete from baton.runs where run_id = any($1::uuid[])', [runIds]);
   } else {

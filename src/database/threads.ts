@@ -2,7 +2,7 @@ import { Access, type Guarded } from '../core/access.ts';
 import { BusyError, NotFoundError } from '../core/errors.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import type { Thread, ThreadOutcome, ThreadStatus, ThreadTtl } from '../core/thread.ts';
-import { CHANNELS, NOTIFY_EVENTS } from './channels.ts';
+import { CHANNELS, notifyEvents } from './channels.ts';
 import type { Database, Queryable } from './database.ts';
 import { Filter, pageClause, type Page } from './filter.ts';
 
@@ -97,7 +97,7 @@ export class Threads implements Guarded<Threads> {
        ),
        noted as (insert into baton.deleted_threads (thread_id) select thread_id from gone on conflict do nothing),
        told as (
-         select pg_notify('${CHANNELS.cancel}', run_id::text), ${NOTIFY_EVENTS}
+         select pg_notify('${CHANNELS.cancel}', run_id::text), ${notifyEvents()}
          from baton.runs join gone using (thread_id) where status in ('pending', 'running')
        ), left_alone as (select pg_notify('${CHANNELS.events}', thread_id::text) from gone)
        select exists (select from left_alone) deleted, (select count(*) from told) told`,

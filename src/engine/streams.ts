@@ -13,9 +13,12 @@ class Inbox {
   fresh: RunEvent[] = [];
   /** A reader subscribes first and replays then: it starts by looking. */
   mustLook = true;
+  /** Everything up to this number was handed over or read, or will be by the next look. */
+  #known = -1;
   #wake: (() => void) | null = null;
 
   deliver(events: readonly RunEvent[]): void {
+    this.has(events);
     if (this.fresh.length + events.length > MAX_HELD) {
       this.fresh = [];
       this.mustLook = true;
@@ -25,9 +28,15 @@ class Inbox {
     this.wake();
   }
 
-  look(): void {
+  /** `seq`: there is something up to this number; null: who knows. */
+  look(seq: number | null): void {
+    if (seq !== null && seq <= this.#known) return;
     this.mustLook = true;
     this.wake();
+  }
+
+  has(events: readonly RunEvent[]): void {
+    this.#known = Math.max(this.#known, events.at(-1)?.seq ?? -1);
   }
 
   wake(): void {
@@ -141,6 +150,7 @@ export class RunStreams {
     if (fresh.length === 0 && !inbox.mustLook) return [];
     inbox.mustLook = false;
     const page = await this.#events.after(runId, last, PAGE);
+    inbox.has(page);
     if (page.length === PAGE) inbox.mustLook = true;
     if (page.length > 0 || (await this.#events.isExpected(runId))) return page;
     // It has ended or is gone. The end may have come between the two questions; else the reader has asked for what is past it.
@@ -148,13 +158,20 @@ export class RunStreams {
     return rest.length > 0 ? rest : null;
   }
 
-  #hint(ids: string | null): void {
-    if (ids === null) {
+  #hint(payload: string | null): void {
+    if (payload === null) {
       this.#log.debug('notifications may have been missed: every reader looks at its log');
-      for (const inboxes of this.#inboxes.values()) for (const inbox of inboxes) inbox.look();
-    } else {
-      for (const id of ids.split(' ')) for (const inbox of this.#inboxes.get(id) ?? []) inbox.look();
+      for (const inboxes of this.#inboxes.values()) for (const inbox of inboxes) inbox.look(null);
+      return;
     }
+    const [threadId = '', runId = '', seq] = payload.split(' ');
+    for (const inbox of this.#inboxes.get(threadId) ?? []) inbox.look(null);
+    const tell = () => {
+      for (const inbox of this.#inboxes.get(runId) ?? []) inbox.look(seq === undefined ? null : Number(seq));
+    };
+    // What this process has added itself is handed over in this turn, if its own answer came with the notification.
+    if (seq === undefined) tell();
+    else setImmediate(tell);
   }
 
   #subscribe(id: string): Inbox {

@@ -35,6 +35,8 @@ export class Worker {
   #leases: LeaseKeeper | null = null;
   #ticking: Promise<number> | null = null;
   #tickAgain = false;
+  /** There was no room for all that could be claimed. */
+  #leftOver = false;
   #stopping = false;
   #lastHeartbeatMs = 0;
 
@@ -72,7 +74,7 @@ export class Worker {
     this.#ticking = this.#claim();
     const claimed = await this.#ticking;
     this.#ticking = null;
-    if (this.#tickAgain || claimed > 0) this.wake();
+    if (this.#tickAgain) this.wake();
     return claimed;
   }
 
@@ -136,10 +138,12 @@ export class Worker {
   async #claim(): Promise<number> {
     const { queue, workerId, graphIds, concurrency, leaseMs, log } = this.#options;
     const room = concurrency - this.#attempts.size;
+    this.#leftOver = room <= 0;
     if (room <= 0 || this.#stopping) return 0;
     if (this.#attempts.size === 0) this.#lastHeartbeatMs = performance.now();
     try {
       const runs = await queue.claim({ workerId, graphIds, limit: room, leaseMs });
+      this.#leftOver = runs.length === room;
       for (const run of runs) this.#begin(new Attempt(run));
       return runs.length;
     } catch (error) {
@@ -154,7 +158,7 @@ export class Worker {
     const ended = this.#options.executor.execute(attempt).finally(() => {
       this.#attempts.delete(token);
       this.#leases?.hold([...this.#attempts.keys()]);
-      this.wake();
+      if (this.#leftOver) this.wake();
     });
     this.#attempts.set(token, { attempt, ended });
     this.#leases?.hold([...this.#attempts.keys()]);
