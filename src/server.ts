@@ -291,7 +291,8 @@ function createWorker(
   const { queue, runEvents, streams, graphs, log, database } = parts;
   const { concurrency, leaseMs, pollMs, maxAttempts } = config.worker;
   const events = new EventLog({ events: runEvents, streams });
-  const executor = new Executor({ ...parts, events, observer, maxAttempts });
+  const { autoDurability } = config;
+  const executor = new Executor({ ...parts, events, observer, maxAttempts, autoDurability });
   return new Worker({
     queue,
     executor: { execute: (attempt) => within(() => executor.execute(attempt)) },

@@ -51,6 +51,8 @@ export type BatonConfig = DeepReadonly<{
     /** How long a stopping worker waits for running nodes to end before it hands their runs back. */
     graceMs: number;
   };
+  /** How much work of a run with durability `auto` a crash may cost: node time, and money in US dollars. */
+  autoDurability: { ms: number; cost: number };
   /** What graphs remember across threads. */
   store: StoreSettings;
   /** How the ends of runs are told to the outside. */
@@ -126,6 +128,7 @@ export function loadConfig({
       maxAttempts: set.maxAttempts,
       graceMs: set.graceSeconds * 1000,
     },
+    autoDurability: settings.autoDurability,
     store: project.store,
     webhooks: webhookSettings({ ...project.webhooks, set, env: variables }),
     logLevel: set.logLevel,

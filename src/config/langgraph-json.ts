@@ -4,6 +4,7 @@ import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { InvalidInputError, messageOf } from '../core/errors.ts';
 import type { GraphSource } from '../core/graph-source.ts';
+import { AutoDurability, GraphSettings } from './durability-settings.ts';
 import { HttpKey, type HttpSettings } from './http-settings.ts';
 import { StoreKey, storeSettings, type StoreSettings } from './store-settings.ts';
 import { WebhooksKey } from './webhook-settings.ts';
@@ -18,11 +19,14 @@ const BatonKey = z
     port: z.int().min(0).max(65_535).optional(),
     workers: z.int().min(1).max(1000).optional(),
     trust_studio: z.boolean().optional(),
+    graphs: GraphSettings.default({}),
+    auto_durability: AutoDurability.prefault({}),
   })
-  .transform(({ state_url, data_dir, trust_studio, ...rest }) => ({
+  .transform(({ state_url, data_dir, trust_studio, auto_durability, ...rest }) => ({
     stateUrl: state_url,
     dataDir: data_dir,
     trustStudio: trust_studio,
+    autoDurability: auto_durability,
     ...rest,
   }));
 
@@ -94,7 +98,10 @@ export function readLanggraphJson(configPath: string, warn: (line: string) => vo
   warnOfKeys(file, configPath, warn);
   return {
     graphs: Object.fromEntries(
-      Object.entries(file.graphs).map(([id, entry]) => [id, graphSource(id, entry, configPath)]),
+      Object.entries(file.graphs).map(([id, entry]) => [
+        id,
+        { ...graphSource(id, entry, configPath), ...file.baton.graphs[id] },
+      ]),
     ),
     environment: readEnvironment(file.env, configPath, warn),
     settings: file.baton,
@@ -127,7 +134,14 @@ function parse(configPath: string): LanggraphJson {
     const [issue] = parsed.error.issues;
     throw new InvalidInputError(`${configPath} is wrong at "${issue?.path.join('.')}": ${issue?.message}`);
   }
-  if (Object.keys(parsed.data.graphs).length === 0) {
+  const { graphs, baton } = parsed.data;
+  const stranger = Object.keys(baton.graphs).find((id) => !Object.hasOwn(graphs, id));
+  if (stranger !== undefined) {
+    throw new InvalidInputError(
+      `${configPath} is wrong at "baton.graphs.${stranger}": "graphs" has no such graph, only ${Object.keys(graphs).join(', ')}`,
+    );
+  }
+  if (Object.keys(graphs).length === 0) {
     throw new InvalidInputError(`${configPath} names no graphs: add one, such as "agent": "./src/agent.ts:graph"`);
   }
   return parsed.data;

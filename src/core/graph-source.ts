@@ -1,7 +1,11 @@
+import type { Durability } from './run.ts';
+
 /** Where a graph comes from: one entry of `graphs` in langgraph.json. */
 export interface GraphSource {
   /** Absolute path of the module. */
   file: string;
   exportName: string;
   description: string | null;
+  /** Of runs that name none. Absent: `sync`. */
+  durability?: Durability;
 }

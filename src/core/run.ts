@@ -21,7 +21,11 @@ export const STREAM_MODES = [
 ] as const;
 export type StreamMode = (typeof STREAM_MODES)[number];
 
-export const DURABILITIES = ['sync', 'async', 'exit'] as const;
+/**
+ * How much of a run's work may be unsaved: none; some, without a promise how much (LangGraph's own, in the background); as
+ * much as a limit is worth; everything until the end.
+ */
+export const DURABILITIES = ['sync', 'async', 'auto', 'exit'] as const;
 export type Durability = (typeof DURABILITIES)[number];
 
 /** The place in a thread's history from which a run starts. */

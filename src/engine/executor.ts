@@ -11,6 +11,7 @@ import type { ClaimedRun, RunQueue } from '../database/run-queue.ts';
 import type { Threads } from '../database/threads.ts';
 import type { LongTermStore } from '../database/store/long-term-store.ts';
 import type { DurableSaver, LatestCheckpoint } from '../state/durable-saver.ts';
+import { type WorkLimit, WorkMeter } from '../state/work-meter.ts';
 import type { Attempt, StopReason } from './attempt.ts';
 import { restsAtBreakpoint } from './breakpoints.ts';
 import type { EventLog, RunLog } from './event-log.ts';
@@ -36,11 +37,16 @@ export interface ExecutorParts {
   observer: RunObserver;
   /** Attempts in a row that may begin without the state having moved. */
   maxAttempts: number;
+  /** How much work of a run with durability `auto` may be lost to a crash. */
+  autoDurability: WorkLimit;
   log: Logger;
 }
 
 /** How long a run rests after an attempt broke off: what broke it may be broken still. */
 const BREAK_MS = 1000;
+
+/** Stops after which nobody wants what was not saved yet. */
+const DISCARDS = new Set<StopReason>(['rollback', 'lease_lost']);
 
 /** How the graph's execution came to an end. */
 type Ending = { kind: 'done' } | { kind: 'failed'; error: RunError } | { kind: 'stopped'; reason: StopReason };
@@ -94,8 +100,23 @@ export class Executor {
       return;
     }
     runLog.write('metadata', { run_id: run.run_id, attempt: run.attempt });
-    const ending = attempt.signal.aborted ? stopped(attempt) : await this.#runGraph(attempt, runLog, resumes);
+    const ending = attempt.signal.aborted ? stopped(attempt) : await this.#keepWork(attempt, runLog, resumes);
     await this.#end(attempt, runLog, ending);
+  }
+
+  /** With durability `auto` the saver holds the work of the graph; whatever it comes to, what it did is saved before that is told. */
+  async #keepWork(attempt: Attempt, runLog: RunLog, resumes: boolean): Promise<Ending> {
+    const { saver, autoDurability: limit } = this.#parts;
+    const { thread_id, fencing_token, kwargs } = attempt.run;
+    if (kwargs.durability !== 'auto') return this.#runGraph(attempt, runLog, resumes);
+    saver.hold(thread_id, fencing_token, new WorkMeter({ limit }));
+    try {
+      const ending = await this.#runGraph(attempt, runLog, resumes);
+      if (ending.kind !== 'stopped' || !DISCARDS.has(ending.reason)) await saver.flush(thread_id);
+      return ending;
+    } finally {
+      saver.release(thread_id, fencing_token);
+    }
   }
 
   /** How far the attempts before this one came. */
@@ -279,6 +300,7 @@ function graphConfig(attempt: Attempt, resumes: boolean): Record<string, unknown
     runId: run.run_id,
     signal: attempt.signal,
     control: attempt.control,
-    durability,
+    // What `auto` leaves out, the saver leaves out.
+    durability: durability === 'auto' ? 'sync' : durability,
   };
 }

@@ -37,6 +37,8 @@ export interface PutCheckpoint extends Change {
   row: CheckpointRow;
   /** The checkpoint's metadata as JSON text, for filters only. */
   search: string;
+  /** Its state is made of what its ancestors wrote (DeltaChannel): they must not go before it does. */
+  deltas: boolean;
 }
 
 export interface PutWrites extends Change {

@@ -36,6 +36,11 @@ export function stampedMetadata(config: RunnableConfig, metadata: CheckpointMeta
   return stamped;
 }
 
+/** Whether the graph has channels of which a checkpoint holds only what was added since an ancestor. */
+export function hasDeltas(metadata: CheckpointMetadata): boolean {
+  return 'counters_since_delta_snapshot' in metadata || 'delta_writes_versioned' in metadata;
+}
+
 /** A run's metadata is also for tracers, which take functions and handles: those are theirs, not the checkpoint's. */
 function isStorable(value: unknown): boolean {
   if (typeof value === 'string' || typeof value === 'boolean' || value === null) return true;

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { RunnableConfig } from '@langchain/core/runnables';
 import {
   type ChannelVersions,
@@ -8,17 +9,19 @@ import {
 } from '@langchain/langgraph-checkpoint';
 import { InvalidInputError } from '../core/errors.ts';
 import { configOf, requiredAddress, writerOf } from './checkpoint-address.ts';
-import type { CheckpointDriver, CheckpointKey, Values } from './checkpoint-driver.ts';
-import { stampedMetadata } from './checkpoint-metadata.ts';
+import type { CheckpointKey, Values } from './checkpoint-driver.ts';
+import { hasDeltas, stampedMetadata } from './checkpoint-metadata.ts';
 import type { CheckpointReader } from './checkpoint-reader.ts';
 import type { Codec } from './codec/codec.ts';
 import { serialize } from './codec/serialize.ts';
 import { type Head, headOf, type Heads } from './heads.ts';
+import type { HeldChange } from './held-view.ts';
 import { checkpointBody, type Slot, slotOf, writesBody } from './packed-values.ts';
 import { Turnstile } from './turnstile.ts';
+import type { UnsavedWork } from './unsaved-work.ts';
 
 interface CheckpointWriterOptions {
-  driver: CheckpointDriver;
+  driver: UnsavedWork;
   codec: Codec;
   heads: Heads;
   reader: CheckpointReader;
@@ -29,7 +32,7 @@ interface CheckpointWriterOptions {
  * The operations of a thread reach the driver in the order in which they were called.
  */
 export class CheckpointWriter {
-  readonly #driver: CheckpointDriver;
+  readonly #driver: UnsavedWork;
   readonly #codec: Codec;
   readonly #heads: Heads;
   readonly #reader: CheckpointReader;
@@ -52,6 +55,7 @@ export class CheckpointWriter {
     const { channel_values: values, id, ...rest } = checkpoint;
     const key: CheckpointKey = { thread_id, checkpoint_ns, checkpoint_id: id };
     const { token, run_id } = writerOf(config);
+    this.#driver.meterOf(thread_id, token)?.stepBegan(checkpoint_ns);
     const stamped = serialize(stampedMetadata(config, metadata), 'metadata');
     const slots = new Map<string, Slot>();
     for (const channel of Object.keys(checkpoint.channel_versions)) {
@@ -74,13 +78,14 @@ export class CheckpointWriter {
           values: await this.#unstored(key, slots.values(), base),
           value_ids: idsOf(slots.values()),
           search: stamped,
+          deltas: hasDeltas(metadata),
           token,
         };
       },
       async (change) => {
         const head: Head = { checkpoint_id: id, channel_versions: rest.channel_versions, slots, stored: new Set() };
         this.#heads.set(key, head);
-        await this.#acknowledged(thread_id, this.#driver.put(change));
+        await this.#acknowledged(change, this.#driver.put(change));
         settle(slots.values(), head);
       },
     );
@@ -94,6 +99,7 @@ export class CheckpointWriter {
     }
     const key: CheckpointKey = { thread_id, checkpoint_ns, checkpoint_id };
     const { token, run_id } = writerOf(config);
+    this.#driver.meterOf(thread_id, token)?.taskEnded(checkpoint_ns, taskId);
     const packed = writes.map(([channel, value], index) => ({
       idx: (Object.hasOwn(WRITES_IDX_MAP, channel) ? WRITES_IDX_MAP[channel] : undefined) ?? index,
       channel,
@@ -113,10 +119,26 @@ export class CheckpointWriter {
         };
       },
       async (change) => {
-        await this.#acknowledged(thread_id, this.#driver.putWrites(change));
+        await this.#acknowledged(change, this.#driver.putWrites(change));
         settle(slots, this.#heads.get(thread_id, checkpoint_ns, checkpoint_id));
       },
     );
+  }
+
+  /** Resolves when all that was put for the thread before is durable. */
+  async flush(threadId: string): Promise<void> {
+    do {
+      // After the callbacks of this turn: the writes of a step and the checkpoint that makes them needless come in one turn.
+      await setImmediate();
+      this.#driver.weighed(threadId);
+      await this.#turnstile.pass(
+        threadId,
+        async () => {},
+        () => this.#orForget(threadId, this.#driver.save(threadId)),
+      );
+      // With `async` LangGraph goes on to the next step, but puts its checkpoint only when the one before is stored.
+      await setImmediate();
+    } while (this.#turnstile.isBusy(threadId));
   }
 
   async #head(key: CheckpointKey): Promise<Head | undefined> {
@@ -141,8 +163,14 @@ export class CheckpointWriter {
     return values;
   }
 
+  /** Stored, or held for less than it takes to be saved. */
+  async #acknowledged({ row: { thread_id }, token }: HeldChange, write: Promise<void>): Promise<void> {
+    await this.#orForget(thread_id, write);
+    if (this.#driver.meterOf(thread_id, token)?.isDue()) await this.flush(thread_id);
+  }
+
   /** After a failed write nothing that is known of the thread holds for certain. */
-  async #acknowledged(threadId: string, write: Promise<void>): Promise<void> {
+  async #orForget(threadId: string, write: Promise<void>): Promise<void> {
     try {
       await write;
     } catch (error) {

@@ -17,6 +17,8 @@ import { CheckpointWriter } from './checkpoint-writer.ts';
 import { type Codec, plainCodec } from './codec/codec.ts';
 import { deltaHistory } from './delta-history.ts';
 import { Heads } from './heads.ts';
+import { UnsavedWork } from './unsaved-work.ts';
+import type { WorkMeter } from './work-meter.ts';
 
 export interface DurableSaverOptions {
   driver: CheckpointDriver;
@@ -41,21 +43,20 @@ export interface LatestCheckpoint {
  * be stored throws UnstorableValueError and leaves other writes alone.
  */
 export class DurableSaver extends BaseCheckpointSaver {
-  readonly #driver: CheckpointDriver;
+  readonly #driver: UnsavedWork;
   readonly #reader: CheckpointReader;
   readonly #writer: CheckpointWriter;
   readonly #heads = new Heads();
-  #written = 0;
   constructor({ driver, codec = plainCodec }: DurableSaverOptions) {
     super();
-    this.#driver = driver;
-    this.#reader = new CheckpointReader(driver, codec);
-    this.#writer = new CheckpointWriter({ driver, codec, heads: this.#heads, reader: this.#reader });
+    this.#driver = new UnsavedWork(driver);
+    this.#reader = new CheckpointReader(this.#driver, codec);
+    this.#writer = new CheckpointWriter({ driver: this.#driver, codec, heads: this.#heads, reader: this.#reader });
   }
 
   /** How many checkpoints it has stored. */
   get checkpointsWritten(): number {
-    return this.#written;
+    return this.#driver.checkpointsWritten;
   }
 
   override getNextVersion(current: number | undefined): number {
@@ -77,19 +78,39 @@ export class DurableSaver extends BaseCheckpointSaver {
     yield* this.#reader.list(config, options);
   }
 
-  override async put(
+  override put(
     config: RunnableConfig,
     checkpoint: Checkpoint,
     metadata: CheckpointMetadata,
     newVersions: ChannelVersions,
   ): Promise<RunnableConfig> {
-    const stored = await this.#writer.put(config, checkpoint, metadata, newVersions);
-    this.#written += 1;
-    return stored;
+    return this.#writer.put(config, checkpoint, metadata, newVersions);
   }
 
   override putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath = ''): Promise<void> {
     return this.#writer.putWrites(config, writes, taskId, taskPath);
+  }
+
+  /**
+   * From now on holds in memory what the writer with this token saves of the thread, until the meter finds it worth saving
+   * or somebody calls `flush`. What can be read through this saver is as if it were stored. Of the checkpoints in between
+   * only the last is ever stored. `fence` first; `release` at the end.
+   */
+  hold(threadId: string, token: number, meter: WorkMeter): void {
+    this.#driver.hold(threadId, token, meter);
+  }
+
+  /**
+   * Resolves when all that was put for the thread before is durable: whether it was held, or is on its way.
+   * @throws FencedError when somebody else has the thread.
+   */
+  flush(threadId: string): Promise<void> {
+    return this.#writer.flush(threadId);
+  }
+
+  /** Ends what `hold` began. What was not flushed is lost, as in a crash. */
+  release(threadId: string, token: number): void {
+    if (this.#driver.release(threadId, token)) this.#heads.forget(threadId);
   }
 
   override async getDeltaChannelHistory(options: {

@@ -2,6 +2,11 @@
 export class Turnstile {
   readonly #last = new Map<string, Promise<void>>();
 
+  /** Whether an operation of the key is not done yet. */
+  isBusy(key: string): boolean {
+    return this.#last.has(key);
+  }
+
   /** Prepares, then starts an operation, after those of the key that came before have been started; waits until it is done. */
   async pass<T>(key: string, prepare: () => Promise<T>, start: (prepared: T) => Promise<void>): Promise<void> {
     const before = this.#last.get(key);

@@ -50,12 +50,22 @@ describe('a project', () => {
       databaseUrl: null,
       stateUrl: null,
       worker: { concurrency: 10, leaseMs: 10_000, pollMs: 1000, maxAttempts: 5, graceMs: 10_000 },
+      autoDurability: { ms: 2000, cost: 0.01 },
       store: { index: null, ttl: { defaultMinutes: null, refreshOnRead: true, sweepMinutes: 5 } },
       webhooks: webhookSettings({ key: {}, disabled: false, set: WEBHOOK_DEFAULTS, env: {} }),
       logLevel: 'info',
       environment: {},
     });
     expect(warnings).toEqual([]);
+  });
+
+  test('says how durable its graphs are, and how much work `auto` may lose', () => {
+    const baton = { graphs: { agent: { durability: 'exit' } }, auto_durability: { seconds: 0.5 } };
+    const config = load({ graphs, baton });
+    expect(config.graphs['agent']).toMatchObject({ exportName: 'graph', durability: 'exit' });
+    expect(config.autoDurability).toEqual({ ms: 500, cost: 0.01 });
+    expect(() => load({ graphs, baton: { graphs: { agnet: {} } } })).toThrow('only agent');
+    expect(() => load({ graphs, baton: { graphs: { agent: { durability: 'never' } } } })).toThrow('baton.graphs.agent');
   });
 
   test('may bring an app of its own', () => {

@@ -122,7 +122,7 @@ describe('group commit', () => {
         run_id: null,
         body: Buffer.from('{}'),
       };
-      return { row, values: new Map(), value_ids: [], search };
+      return { row, values: new Map(), value_ids: [], search, deltas: false };
     };
     const [good, bad, last] = [change('{}'), change('{"broken'), change('{}')];
     const outcomes = await Promise.allSettled([driver.put(good), driver.put(bad), driver.put(last)]);

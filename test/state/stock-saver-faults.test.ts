@@ -2,10 +2,10 @@ import { PostgresSaver } from '@langchain/langgraph-checkpoint-postgres';
 import { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type TestDatabase, testDatabase } from '../postgres.ts';
-import { CHECKS, STEP_CHECKS } from './time-travel-checks.ts';
+import { CHECKS, REST_CHECKS, STEP_CHECKS } from './time-travel-checks.ts';
 
 // What LangGraph's own PostgresSaver gets wrong and ours does not, by the same checks. One that begins to pass was mended there.
-const ALL = { ...CHECKS, ...STEP_CHECKS };
+const ALL = { ...CHECKS, ...REST_CHECKS, ...STEP_CHECKS };
 
 describe('the stock PostgresSaver', () => {
   let database: TestDatabase;

@@ -63,72 +63,8 @@ export const CHECKS: Record<string, Check> = {
   },
 };
 
-/** What needs a checkpoint after every step. */
-export const STEP_CHECKS: Record<string, Check> = {
-  'replay from every checkpoint runs what came after it, and the original stays': async (saver, durability) => {
-    const trace: string[] = [];
-    const graph = line(saver, trace);
-    const config = thread();
-    const original = await graph.invoke({ v: '1' }, { ...config, durability });
-    const steps = await historyOf(graph, config);
-    const expected = [['a', 'b', 'c'], ['a', 'b', 'c'], ['b', 'c'], ['c'], []];
-    for (const [index, step] of steps.entries()) {
-      trace.length = 0;
-      const replayed = await graph.invoke(null, { ...step.config, durability });
-      expect(trace).toEqual(expected[index]);
-      expect(replayed).toEqual(original);
-      expect((await graph.getState(config)).values).toEqual(original);
-      expect((await graph.getState(step.config)).values).toEqual(step.values);
-    }
-  },
-
-  'an edit at every checkpoint is what the run goes on from': async (saver, durability) => {
-    const graph = line(saver);
-    const config = thread();
-    await graph.invoke({ v: '1' }, { ...config, durability });
-    const steps = (await historyOf(graph, config)).filter((state) => ['b', 'c'].includes(state.next[0] ?? ''));
-    expect(steps).toHaveLength(2);
-    for (const step of steps) {
-      const fork = await graph.updateState(step.config, { v: 'EDITED' });
-      expect((await graph.getState(fork)).values).toEqual({ ...step.values, v: 'EDITED' });
-      const result = await graph.invoke(null, { ...fork, durability });
-      const rest = step.next[0] === 'b' ? ['b(EDITED)', 'c(EDITED)'] : ['c(EDITED)'];
-      expect(result.log).toEqual([...step.values.log, ...rest]);
-      expect((await graph.getState(config)).values).toEqual(result);
-      expect((await graph.getState(step.config)).values).toEqual(step.values);
-    }
-  },
-
-  'a fork of a fork': async (saver, durability) => {
-    const graph = line(saver);
-    const config = thread();
-    const first = await graph.invoke({ v: '1' }, { ...config, durability });
-    const last = (await historyOf(graph, config)).at(-1) as StateSnapshot;
-    const fork = await graph.updateState((await before(graph, config, 'b')).config, { v: '2', big: `${BIG}2` });
-    const second = await graph.invoke(null, { ...fork, durability });
-    expect(second).toEqual({ log: ['a(1)', 'b(2)', 'c(2)'], v: '2', big: `${BIG}2` });
-    const states = await historyOf(graph, config);
-    const inFork = states.findLast((state) => state.next[0] === 'c' && state.values.v === '2') as StateSnapshot;
-    const forkOfFork = await graph.updateState(inFork.config, { v: '3' });
-    expect(await graph.invoke(null, { ...forkOfFork, durability })).toEqual({
-      log: ['a(1)', 'b(2)', 'c(3)'],
-      v: '3',
-      big: `${BIG}2`,
-    });
-    expect((await graph.getState(last.config)).values).toEqual(first);
-  },
-
-  'a copied checkpoint is its original': async (saver, durability) => {
-    const graph = line(saver);
-    const config = thread();
-    await graph.invoke({ v: '1' }, { ...config, durability });
-    const origin = await before(graph, config, 'c');
-    const copy = await graph.updateState(origin.config, null, '__copy__');
-    const { values, next } = await graph.getState(copy);
-    expect({ values, next }).toEqual({ values: origin.values, next: ['c'] });
-    expect((await graph.invoke(null, copy)).log).toEqual(['a(1)', 'b(1)', 'c(1)']);
-  },
-
+/** What needs a checkpoint wherever a run rested, and of a DeltaChannel all of them. */
+export const REST_CHECKS: Record<string, Check> = {
   'a new input from an older checkpoint reads back as it ran': async (saver, durability) => {
     const graph = line(saver);
     const config = thread();
@@ -139,18 +75,6 @@ export const STEP_CHECKS: Record<string, Check> = {
     expect(result.log).toEqual(['a(ONE)', 'b(ONE)', 'c(ONE)', 'a(THREE)', 'b(THREE)', 'c(THREE)']);
     expect((await graph.getState(config)).values).toEqual(result);
     expect(result.big).toBe(`${BIG}THREE`);
-  },
-
-  'a replayed node that answers otherwise is read back with the new answer': async (saver, durability) => {
-    const graph = dice(saver);
-    const config = thread();
-    const first = await graph.invoke({}, { ...config, durability });
-    const step = (await historyOf(graph, config)).find((state) => state.next[0] === 'throw') as StateSnapshot;
-    const last = (await historyOf(graph, config)).at(-1) as StateSnapshot;
-    const second = await graph.invoke(null, { ...step.config, durability });
-    expect(second.answer).not.toBe(first.answer);
-    expect((await graph.getState(config)).values).toEqual(second);
-    expect((await graph.getState(last.config)).values).toEqual(first);
   },
 
   'an answer is not given to the second question when the run is retried': async (saver, durability) => {
@@ -239,5 +163,84 @@ export const STEP_CHECKS: Record<string, Check> = {
     // Another run applies its input.
     const other = { ...config, configurable: { ...config.configurable, run_id: randomUUID() } };
     expect((await graph.invoke({ log: ['IN2'] }, other)).log).toHaveLength(6);
+  },
+};
+
+/** What needs a checkpoint after every step. */
+export const STEP_CHECKS: Record<string, Check> = {
+  'replay from every checkpoint runs what came after it, and the original stays': async (saver, durability) => {
+    const trace: string[] = [];
+    const graph = line(saver, trace);
+    const config = thread();
+    const original = await graph.invoke({ v: '1' }, { ...config, durability });
+    const steps = await historyOf(graph, config);
+    const expected = [['a', 'b', 'c'], ['a', 'b', 'c'], ['b', 'c'], ['c'], []];
+    for (const [index, step] of steps.entries()) {
+      trace.length = 0;
+      const replayed = await graph.invoke(null, { ...step.config, durability });
+      expect(trace).toEqual(expected[index]);
+      expect(replayed).toEqual(original);
+      expect((await graph.getState(config)).values).toEqual(original);
+      expect((await graph.getState(step.config)).values).toEqual(step.values);
+    }
+  },
+
+  'an edit at every checkpoint is what the run goes on from': async (saver, durability) => {
+    const graph = line(saver);
+    const config = thread();
+    await graph.invoke({ v: '1' }, { ...config, durability });
+    const steps = (await historyOf(graph, config)).filter((state) => ['b', 'c'].includes(state.next[0] ?? ''));
+    expect(steps).toHaveLength(2);
+    for (const step of steps) {
+      const fork = await graph.updateState(step.config, { v: 'EDITED' });
+      expect((await graph.getState(fork)).values).toEqual({ ...step.values, v: 'EDITED' });
+      const result = await graph.invoke(null, { ...fork, durability });
+      const rest = step.next[0] === 'b' ? ['b(EDITED)', 'c(EDITED)'] : ['c(EDITED)'];
+      expect(result.log).toEqual([...step.values.log, ...rest]);
+      expect((await graph.getState(config)).values).toEqual(result);
+      expect((await graph.getState(step.config)).values).toEqual(step.values);
+    }
+  },
+
+  'a fork of a fork': async (saver, durability) => {
+    const graph = line(saver);
+    const config = thread();
+    const first = await graph.invoke({ v: '1' }, { ...config, durability });
+    const last = (await historyOf(graph, config)).at(-1) as StateSnapshot;
+    const fork = await graph.updateState((await before(graph, config, 'b')).config, { v: '2', big: `${BIG}2` });
+    const second = await graph.invoke(null, { ...fork, durability });
+    expect(second).toEqual({ log: ['a(1)', 'b(2)', 'c(2)'], v: '2', big: `${BIG}2` });
+    const states = await historyOf(graph, config);
+    const inFork = states.findLast((state) => state.next[0] === 'c' && state.values.v === '2') as StateSnapshot;
+    const forkOfFork = await graph.updateState(inFork.config, { v: '3' });
+    expect(await graph.invoke(null, { ...forkOfFork, durability })).toEqual({
+      log: ['a(1)', 'b(2)', 'c(3)'],
+      v: '3',
+      big: `${BIG}2`,
+    });
+    expect((await graph.getState(last.config)).values).toEqual(first);
+  },
+
+  'a copied checkpoint is its original': async (saver, durability) => {
+    const graph = line(saver);
+    const config = thread();
+    await graph.invoke({ v: '1' }, { ...config, durability });
+    const origin = await before(graph, config, 'c');
+    const copy = await graph.updateState(origin.config, null, '__copy__');
+    const { values, next } = await graph.getState(copy);
+    expect({ values, next }).toEqual({ values: origin.values, next: ['c'] });
+    expect((await graph.invoke(null, copy)).log).toEqual(['a(1)', 'b(1)', 'c(1)']);
+  },
+
+  'a replayed node that answers otherwise is read back with the new answer': async (saver, durability) => {
+    const graph = dice(saver);
+    const config = thread();
+    const first = await graph.invoke({}, { ...config, durability });
+    const step = (await historyOf(graph, config)).find((state) => state.next[0] === 'throw') as StateSnapshot;
+    const last = (await historyOf(graph, config)).at(-1) as StateSnapshot;
+    const second = await graph.invoke(null, { ...step.config, durability });
+    expect(second.answer).not.toBe(first.answer);
+    expect((await graph.getState(config)).values).toEqual(second);
+    expect((await graph.getState(last.config)).values).toEqual(first);
   },
 };

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { HoldingSaver } from './holding-saver.ts';
 import { STORES, type TestStore } from './stores.ts';
-import { CHECKS, STEP_CHECKS } from './time-travel-checks.ts';
+import { CHECKS, REST_CHECKS, STEP_CHECKS } from './time-travel-checks.ts';
 
 // The same promises on every driver, at every durability.
 describe.each(Object.entries(STORES))('%s', (_, open) => {
@@ -11,7 +12,8 @@ describe.each(Object.entries(STORES))('%s', (_, open) => {
   afterAll(() => store.close());
 
   const always = Object.entries(CHECKS);
-  const stepwise = [...always, ...Object.entries(STEP_CHECKS)];
+  const resting = [...always, ...Object.entries(REST_CHECKS)];
+  const stepwise = [...resting, ...Object.entries(STEP_CHECKS)];
   describe.each([
     ['sync', stepwise],
     ['async', stepwise],
@@ -20,6 +22,18 @@ describe.each(Object.entries(STORES))('%s', (_, open) => {
     it.each(checks)('%s', async (_title, check) => {
       expect.hasAssertions();
       await check(store.saver, durability);
+    });
+  });
+
+  // With `auto` LangGraph is told `sync`, and the saver leaves out what it needs not.
+  describe.each([
+    ['and never saved', 'when due', Infinity, always],
+    ['and saved before it is read', 'before reads', Infinity, resting],
+    ['and always worth saving', 'when due', -1, stepwise],
+  ] as const)('held %s', (__, saves, limit, checks) => {
+    it.each(checks)('%s', async (_title, check) => {
+      expect.hasAssertions();
+      await check(new HoldingSaver(store.saver, saves, { limit: { ms: limit, cost: limit } }), 'sync');
     });
   });
 });

@@ -67,7 +67,7 @@ export class RunService {
     const access = await caller.may('threads:create_run', value);
     const request = { ...value.kwargs, metadata: value.metadata };
     const thread = threadId === null ? null : await threads.within(access).get(threadId);
-    graphs.source(assistant.graph_id);
+    const { durability } = graphs.source(assistant.graph_id);
     if (threadId !== null && !thread && request.if_not_exists !== 'create') throw new NotFoundError('Thread', threadId);
     const checkpoint =
       checkpointRef(threadId, request.checkpoint, request.checkpoint_id) ?? checkpointOfConfig(request);
@@ -90,6 +90,7 @@ export class RunService {
         },
         kwargs: {
           ...kwargsOf(request, threadId === null),
+          durability: durabilityOf(request, durability),
           ...(request.command && { command: withNamedNull(request.command, thread, checkpoint !== undefined) }),
           config: config.run,
           context: { ...assistant.context, ...request.context },
@@ -285,7 +286,7 @@ function unlessGone(error: unknown): void {
 function kwargsOf(
   request: RunCreate,
   stateless: boolean,
-): Omit<RunKwargs, 'command' | 'config' | 'context' | 'checkpoint'> {
+): Omit<RunKwargs, 'command' | 'config' | 'context' | 'checkpoint' | 'durability'> {
   const { input, stream_mode, interrupt_before, interrupt_after, feedback_keys } = request;
   const modes = [stream_mode ?? []].flat();
   return {
@@ -295,15 +296,15 @@ function kwargsOf(
     ...(interrupt_before && interrupt_before.length > 0 && { interrupt_before }),
     ...(interrupt_after && interrupt_after.length > 0 && { interrupt_after }),
     ...(feedback_keys && feedback_keys.length > 0 && { feedback_keys }),
-    durability: durabilityOf(request),
     ...(request.webhook !== undefined && { webhook: request.webhook }),
     ...(request.protocol && { protocol: request.protocol }),
     temporary_thread: stateless && request.on_completion !== 'keep',
   };
 }
 
-function durabilityOf({ durability, checkpoint_during }: RunCreate): Durability {
-  return durability ?? (checkpoint_during === false ? 'exit' : 'sync');
+function durabilityOf({ durability, checkpoint_during: during }: RunCreate, ofGraph: Durability = 'sync'): Durability {
+  if (durability !== undefined) return durability;
+  return during === undefined ? ofGraph : during ? 'sync' : 'exit';
 }
 
 /** Messages of both modes are named `messages`; subgraphs add their place after a bar. */

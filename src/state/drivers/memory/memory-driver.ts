@@ -13,7 +13,7 @@ import type {
   Values,
   WritesRow,
 } from '../../checkpoint-driver.ts';
-import { contains } from '../metadata-filter.ts';
+import { matches, newestFirst, placeOf } from '../../checkpoint-query.ts';
 
 interface Entry {
   row: CheckpointRow;
@@ -180,30 +180,4 @@ function emptyThread(): ThreadRows {
 
 function sizeOf(bodies: Uint8Array[]): { count: number; bytes: number } {
   return { count: bodies.length, bytes: bodies.reduce((bytes, body) => bytes + body.byteLength, 0) };
-}
-
-/** The key of a checkpoint within its thread. */
-function placeOf({ checkpoint_ns, checkpoint_id }: CheckpointKey): string {
-  return `${checkpoint_id}\0${checkpoint_ns}`;
-}
-
-function matches(query: CheckpointQuery, row: CheckpointRow, search: unknown): boolean {
-  return (
-    (query.checkpoint_ns === undefined || query.checkpoint_ns === row.checkpoint_ns) &&
-    (query.checkpoint_id === undefined || query.checkpoint_id === row.checkpoint_id) &&
-    (query.before === undefined || row.checkpoint_id < query.before) &&
-    (query.filter === undefined || contains(search, query.filter))
-  );
-}
-
-function newestFirst(a: CheckpointKey, b: CheckpointKey): number {
-  return (
-    compare(b.checkpoint_id, a.checkpoint_id) ||
-    compare(b.thread_id, a.thread_id) ||
-    compare(b.checkpoint_ns, a.checkpoint_ns)
-  );
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b);
 }

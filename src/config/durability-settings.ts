@@ -1,0 +1,10 @@
+import { z } from 'zod';
+import { DURABILITIES } from '../core/run.ts';
+
+/** `baton.graphs` of langgraph.json, by graph id. */
+export const GraphSettings = z.record(z.string(), z.strictObject({ durability: z.enum(DURABILITIES).optional() }));
+
+/** `baton.auto_durability`: the worth of unsaved work that is saved, with durability `auto`. */
+export const AutoDurability = z
+  .strictObject({ seconds: z.number().min(0).default(2), cost: z.number().min(0).default(0.01) })
+  .transform(({ seconds, cost }) => ({ ms: seconds * 1000, cost }));
