@@ -1,9 +1,9 @@
-import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import type { Express, Router } from 'express';
+import type { Router } from 'express';
 import type { Logger } from 'pino';
 import { Authenticator } from './auth/authenticator.ts';
 import { createApi } from './api/create-api.ts';
@@ -43,6 +43,7 @@ import { Worker } from './engine/worker.ts';
 import { createApp } from './http/app.ts';
 import { asCustomApp, type CustomApp } from './http/custom-app.ts';
 import { Front } from './http/front.ts';
+import { closeHttp, listenOn } from './http/listen-on.ts';
 import { onUpgrade, type Sockets } from './http/sockets.ts';
 import type { DurableSaver } from './state/durable-saver.ts';
 import { openState } from './state/open-state.ts';
@@ -324,23 +325,5 @@ function createSender(
     userAgent: `baton/${serverInfo().baton.version}`,
     observer,
     log,
-  });
-}
-
-async function listenOn(app: Express, { host, port }: BatonConfig['http']): Promise<Server> {
-  const server = createHttpServer({ keepAliveTimeout: 90_000 }, app);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, resolve);
-  });
-  return server;
-}
-
-/** Open streams would keep the server up for ever: their clients come back and go on where they were. */
-async function closeHttp(server: Server | null): Promise<void> {
-  if (!server) return;
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
   });
 }

@@ -59,12 +59,15 @@ export function toAnswer(error: unknown): Answer {
   return refusal ?? { status: 500, code: 'internal', detail: 'Internal error: the server’s log says more' };
 }
 
+const TOO_LARGE =
+  'The body is larger than 20 MB: keep large documents outside of the state, and references to them in it';
+
 /** Express and its body parser throw errors that carry a status: a path or a body that cannot be read. */
 function refusalOfExpress(error: unknown): Answer | null {
   if (!(error instanceof Error) || !('status' in error) || typeof error.status !== 'number') return null;
   const { status } = error;
   if (status < 400 || status > 499) return null;
-  if (status === 413) return { status, code: 'too_large', detail: `The body is too large: ${error.message}` };
+  if (status === 413) return { status, code: 'too_large', detail: TOO_LARGE };
   const isBody = 'type' in error && error.type === 'entity.parse.failed';
   return { status, code: 'invalid_input', detail: isBody ? `The body is not JSON: ${error.message}` : error.message };
 }

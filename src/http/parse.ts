@@ -1,9 +1,8 @@
 import type { z } from 'zod';
 import { InvalidInputError } from '../core/errors.ts';
 import { jsonFault } from '../core/json.ts';
+import { MAX_DEPTH, tooDeep } from './json-depth.ts';
 
-/** Deeper than any state; everything that walks a value recursively stays far from the end of its stack. */
-const MAX_DEPTH = 500;
 const MAX_SHOWN = 5;
 /** Without its input an issue does not tell a field that is missing from one of a wrong type. */
 const REPORTED = { reportInput: true };
@@ -19,7 +18,7 @@ export interface Parsed<T> {
  * @throws InvalidInputError that names each wrong field.
  */
 export function parse<T>(schema: z.ZodType<T>, input: unknown, place: 'body' | 'query' | 'path' | 'params'): Parsed<T> {
-  if (isTooDeep(input)) throw new InvalidInputError(`The ${place} is nested more than ${MAX_DEPTH} levels deep`);
+  if (isTooDeep(input)) throw tooDeep(place);
   const fault = jsonFault(input, place);
   if (fault) throw new InvalidInputError(fault);
   const unknown: string[] = [];

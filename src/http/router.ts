@@ -8,6 +8,7 @@ import { InvalidInputError } from '../core/errors.ts';
 import { isHost } from '../core/request-url.ts';
 import { cors } from './cors.ts';
 import { errorHandler } from './error-handler.ts';
+import { assertShallow } from './json-depth.ts';
 import { measureRequests, type RequestMeasure } from './measure-requests.ts';
 import { parse } from './parse.ts';
 import { logRequests } from './request-log.ts';
@@ -32,13 +33,19 @@ export function createRouter({ routes, corsRules, identify, observe, log }: Rout
   const unknownFields = new UnknownFields(log);
   router.use(cors(corsRules), logRequests(log), checkHost);
   // Some clients send JSON as text/plain, to be spared a preflight request.
-  const readBody = express.json({ limit: MAX_BODY_BYTES, strict: false, type: () => true });
+  const readBody = express.json({ limit: MAX_BODY_BYTES, strict: false, type: () => true, verify: checkText });
   for (const route of routes) {
     if (observe) router[route.method](route.path, measureRequests(route.path, observe));
     router[route.method](route.path, identified(route, identify), readBody, serve(route, unknownFields));
   }
   router.use(errorHandler(log));
   return router;
+}
+
+/** What JSON is written in; and no bomb. */
+function checkText(_req: IncomingMessage, _res: unknown, text: Buffer, charset: string): void {
+  if (charset !== 'utf-8') throw new InvalidInputError(`JSON is sent as UTF-8, not as ${charset}`);
+  assertShallow(text);
 }
 
 /** HTTP wants it so, and addresses that are made of it would be none. An empty one is that of an old client. */

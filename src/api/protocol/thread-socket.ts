@@ -5,6 +5,7 @@ import { uuidv7 } from '../../core/ids.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { isWanted, type Subscription } from '../../engine/protocol/subscription.ts';
 import type { ThreadEvents } from '../../engine/protocol/thread-events.ts';
+import { assertShallow } from '../../http/json-depth.ts';
 import { parse } from '../../http/parse.ts';
 import { commandIn, type CommandAnswer, type Commands } from './commands.ts';
 import { Refusal } from './refusal.ts';
@@ -44,13 +45,13 @@ export class ThreadSocket {
     socket.on('message', (data: Buffer) => {
       // No more is read than is worked on.
       socket.pause();
-      this.#work = this.#work.then(() => this.#take(data.toString())).finally(() => socket.resume());
+      this.#work = this.#work.then(() => this.#take(data)).finally(() => socket.resume());
     });
     socket.on('close', () => this.#closed.abort());
     socket.on('error', (error) => parts.log.debug({ err: error }, 'a WebSocket broke'));
   }
 
-  async #take(text: string): Promise<void> {
+  async #take(text: Buffer): Promise<void> {
     if (this.#closed.signal.aborted) return;
     const body = bodyOf(text);
     const isSubscribe = methodOf(body) === 'subscription.subscribe';
@@ -135,10 +136,11 @@ export class ThreadSocket {
   }
 }
 
-/** Undefined for what is no JSON: the answer says what a command has to be. */
-function bodyOf(text: string): unknown {
+/** Undefined for what is no JSON, or too deep for it: the answer says what a command has to be. */
+function bodyOf(text: Buffer): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    assertShallow(text);
+    return JSON.parse(text.toString()) as unknown;
   } catch {
     return undefined;
   }
