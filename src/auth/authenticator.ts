@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { ApiKey, AuthUser, Caller } from '../core/caller.ts';
+import type { ApiKey, AuthUser, Caller, Maker } from '../core/caller.ts';
 import { UnauthorizedError } from '../core/errors.ts';
 import { ApiKeys, decideByScopes, userOfKey } from './api-keys.ts';
 import { headerPicker, type HeaderRules } from './passed-headers.ts';
@@ -49,14 +49,24 @@ export class Authenticator {
    */
   async identify(request: IncomingMessage & { originalUrl?: string }): Promise<Caller> {
     const headers = this.#pickHeaders(request.headers);
-    if (!this.#project && this.#keys.size === 0) return new RequestCaller(null, headers, everything);
+    if (!this.#project && this.#keys.size === 0)
+      return new RequestCaller({ user: null, hasKey: false, headers }, everything);
     const key = this.#keys.find(request.headers);
-    if (key) return new RequestCaller(userOfKey(key), headers, decideByScopes(key));
+    if (key) return new RequestCaller({ user: userOfKey(key), hasKey: true, headers }, decideByScopes(key));
     if (!this.#project) {
       throw new UnauthorizedError('This needs an API key: send one as x-api-key, or as Authorization: Bearer');
     }
     const isStudio = this.#trustStudio && request.headers['x-auth-scheme'] === 'langsmith';
     const user = isStudio ? { ...STUDIO_USER } : await this.#project.authenticate(request);
-    return new RequestCaller(user, headers, this.#project.decideFor(user));
+    return new RequestCaller({ user, hasKey: false, headers }, this.#project.decideFor(user));
+  }
+
+  /**
+   * For what somebody made that acts for him later. The project's handlers are asked anew each time, so that it does nothing
+   * which he may no longer do. What the bearer of a key made goes on without it: keys have nothing of their own.
+   */
+  actingFor(maker: Maker): Caller {
+    const project = maker.hasKey ? null : this.#project;
+    return new RequestCaller(maker, project && maker.user ? project.decideFor(maker.user) : everything);
   }
 }

@@ -6,6 +6,7 @@ import type { Thread } from './thread.ts';
 export type AuthEvent =
   | `assistants:${'create' | 'read' | 'update' | 'delete' | 'search'}`
   | `threads:${'create' | 'read' | 'update' | 'delete' | 'search' | 'create_run'}`
+  | `crons:${'create' | 'read' | 'update' | 'delete' | 'search'}`
   | `store:${'put' | 'get' | 'delete' | 'search' | 'list_namespaces'}`;
 
 /** Who somebody is. What else the project's authentication says of a user stands beside these fields. */
@@ -26,11 +27,7 @@ export interface AuthUser {
  * A row beyond the access is as if it did not exist. A route whose handler asks nothing fails, unless it is marked `open`
  * or `known`.
  */
-export interface Caller {
-  /** Null where no authentication is configured. */
-  readonly user: AuthUser | null;
-  /** What runs may read of the request's headers, as part of their `configurable`. */
-  readonly headers: Readonly<Record<string, string>>;
+export interface Caller extends Readonly<Maker> {
   /** Whether {@link may} has been asked anything. */
   readonly asked: boolean;
   /**
@@ -38,6 +35,16 @@ export interface Caller {
    * afterwards: that is how new rows get their owner. Throws ForbiddenError, AuthRefusalError.
    */
   may(event: AuthEvent, value: object): Promise<Access>;
+}
+
+/** Who made something, as far as it is kept with what acts for him later. */
+export interface Maker {
+  /** Null where no authentication is configured. */
+  user: AuthUser | null;
+  /** Whether he is the bearer of one of our own API keys, and no user of the project. */
+  hasKey: boolean;
+  /** What runs may read of the request's headers, as part of their `configurable`. */
+  headers: Readonly<Record<string, string>>;
 }
 
 /** `read` sees; `write` also works with threads, runs and the store; `admin` does everything. */

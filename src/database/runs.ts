@@ -33,6 +33,12 @@ export interface EnqueueRequest {
   threadConfig: RunConfig;
 }
 
+/** A run that is ready to be queued, and the threads on which whoever asked for it may do that. */
+export interface RunPlan {
+  access: Access;
+  plan: EnqueueRequest;
+}
+
 /** What became of a request to stop a run: it ended at once, its worker was told, or it had ended before. */
 export type CancelResult = 'ended' | 'signalled' | 'already_ended';
 
@@ -50,13 +56,12 @@ export class Runs implements Guarded<Runs> {
     return new Runs(this.#db, access);
   }
 
-  /**
-   * One transaction applies the multitask strategy, inserts the run, marks the thread busy and wakes a worker. A paused
-   * thread goes on with it.
-   * Throws NotFoundError (thread) and BusyError (`reject`).
-   */
+  /** One statement, or one transaction of {@link enqueueRun}. Throws as that does. */
   async enqueue(request: EnqueueRequest): Promise<Run> {
-    return (await this.#enqueueAlone(request)) ?? this.#enqueueBeside(request);
+    return (
+      (await this.#enqueueAlone(request)) ??
+      this.#db.transaction((tx) => enqueueRun(tx, { access: this.#access, plan: request }))
+    );
   }
 
   /**
@@ -82,40 +87,6 @@ export class Runs implements Guarded<Runs> {
       thread.newThreadMetadata,
     ]);
     return row ?? null;
-  }
-
-  async #enqueueBeside(request: EnqueueRequest): Promise<Run> {
-    const { run, user, delayMs, threadMetadata, threadConfig } = request;
-    return this.#db.transaction(async (tx) => {
-      const isNew = request.ifThreadMissing === 'create' && (await insertThread(tx, request));
-      if (!isNew && !(await lockThread(tx, run.thread_id, this.#access)))
-        throw new NotFoundError('Thread', run.thread_id);
-      await makeRoom(tx, run);
-      const [row] = await tx.query<Run>(
-        `with thread as (
-           update baton.threads set status = 'busy', paused = false, metadata = metadata || $9, config = $10, updated_at = now() where thread_id = $2
-         ), wake as (select pg_notify('${CHANNELS.runs}', ''))
-         insert into baton.runs (run_id, thread_id, assistant_id, graph_id, status, kwargs, metadata, multitask_strategy, available_at, auth_user, position)
-         select $1, $2, $3, $4, 'pending', $5, $6, $7, now() + $8 * interval '1 millisecond', $11,
-           coalesce((${FIRST_AFTER_PAUSE}), nextval(pg_get_serial_sequence('baton.runs', 'position'))) from wake
-         returning ${COLUMNS}`,
-        [
-          run.run_id,
-          run.thread_id,
-          run.assistant_id,
-          run.graph_id,
-          JSON.stringify(run.kwargs),
-          run.metadata,
-          run.multitask_strategy,
-          delayMs,
-          threadMetadata,
-          threadConfig,
-          user && JSON.stringify(user),
-        ],
-      );
-      if (!row) throw new NotFoundError('Thread', run.thread_id);
-      return row;
-    });
   }
 
   async get(threadId: string, runId: string): Promise<Run | null> {
@@ -218,6 +189,41 @@ const ENQUEUE_ALONE = `
   insert into baton.runs (run_id, thread_id, assistant_id, graph_id, status, kwargs, metadata, multitask_strategy, available_at, auth_user)
   select $1, thread_id, $3, $4, 'pending', $5, $6, $7, now() + $8 * interval '1 millisecond', $9 from woken
   returning ${COLUMNS}`;
+
+/**
+ * Applies the multitask strategy, inserts the run, marks the thread busy and wakes a worker. A paused thread goes on with it.
+ * Throws NotFoundError (thread) and BusyError (`reject`).
+ */
+export async function enqueueRun(tx: Queryable, { access, plan }: RunPlan): Promise<Run> {
+  const { run, user, delayMs, threadMetadata, threadConfig } = plan;
+  const isNew = plan.ifThreadMissing === 'create' && (await insertThread(tx, plan));
+  if (!isNew && !(await lockThread(tx, run.thread_id, access))) throw new NotFoundError('Thread', run.thread_id);
+  await makeRoom(tx, run);
+  const [row] = await tx.query<Run>(
+    `with thread as (
+       update baton.threads set status = 'busy', paused = false, metadata = metadata || $9, config = $10, updated_at = now() where thread_id = $2
+     ), wake as (select pg_notify('${CHANNELS.runs}', ''))
+     insert into baton.runs (run_id, thread_id, assistant_id, graph_id, status, kwargs, metadata, multitask_strategy, available_at, auth_user, position)
+     select $1, $2, $3, $4, 'pending', $5, $6, $7, now() + $8 * interval '1 millisecond', $11,
+       coalesce((${FIRST_AFTER_PAUSE}), nextval(pg_get_serial_sequence('baton.runs', 'position'))) from wake
+     returning ${COLUMNS}`,
+    [
+      run.run_id,
+      run.thread_id,
+      run.assistant_id,
+      run.graph_id,
+      JSON.stringify(run.kwargs),
+      run.metadata,
+      run.multitask_strategy,
+      delayMs,
+      threadMetadata,
+      threadConfig,
+      user && JSON.stringify(user),
+    ],
+  );
+  if (!row) throw new NotFoundError('Thread', run.thread_id);
+  return row;
+}
 
 /** False when there is such a thread already. Whoever made it holds its lock. */
 async function insertThread(tx: Queryable, { run, newThreadMetadata }: EnqueueRequest): Promise<boolean> {

@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { ERROR_CODES, FencedError, ServiceError } from '../../src/core/errors.ts';
-import { everything, RequestCaller } from '../../src/auth/request-caller.ts';
+import { everything, NOBODY, RequestCaller } from '../../src/auth/request-caller.ts';
 import { DEFAULT_CORS_RULES } from '../../src/http/cors.ts';
 import { createRouter } from '../../src/http/router.ts';
 import { STATUS_OF } from '../../src/http/error-handler.ts';
@@ -23,7 +23,7 @@ async function serving<T>(
   const router = createRouter({
     routes,
     corsRules: { ...DEFAULT_CORS_RULES, origins },
-    identify: async () => new RequestCaller(null, {}, everything),
+    identify: async () => new RequestCaller(NOBODY, everything),
     log: pino({ level: 'silent' }),
   });
   const server = express().use('/api', router).listen(0, '127.0.0.1');

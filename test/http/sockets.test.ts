@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { WebSocket, type WebSocket as Accepted } from 'ws';
-import { everything, RequestCaller } from '../../src/auth/request-caller.ts';
+import { everything, NOBODY, RequestCaller } from '../../src/auth/request-caller.ts';
 import { UnauthorizedError } from '../../src/core/errors.ts';
 import { DEFAULT_CORS_RULES } from '../../src/http/cors.ts';
 import { onUpgrade, Sockets } from '../../src/http/sockets.ts';
@@ -31,7 +31,7 @@ beforeAll(async () => {
     corsRules: DEFAULT_CORS_RULES,
     identify: async ({ headers }) => {
       if (headers['x-api-key'] === 'wrong') throw new UnauthorizedError('Who are you?');
-      return new RequestCaller(null, {}, everything);
+      return new RequestCaller(NOBODY, everything);
     },
     heartbeatMs: 20,
     log: pino({ level: 'silent' }),

@@ -62,7 +62,7 @@ export class RunAnswers {
     await this.warn(res, run);
   }
 
-  async warn(res: Response, run: Run): Promise<void> {
+  async warn(res: Response, run: Pick<Run, 'kwargs' | 'metadata'>): Promise<void> {
     for (const text of await this.#runs.unused(run)) {
       res.append('Warning', `299 baton "${text.replaceAll(/[^\x20-\x7E]|["\\]/g, "'")}"`);
     }

@@ -28,7 +28,10 @@ export async function refuseUnknownTargets(
  * What a run was asked for and is not done, a sentence each. The official server says nothing of these, and there are clients
  * that send them: AG-UI's and agent-chat-ui an input beside a command, a chat for any graph the breakpoints of all.
  */
-export async function unusedParts({ kwargs, metadata }: Run, graphs: GraphRegistry): Promise<string[]> {
+export async function unusedParts(
+  { kwargs, metadata }: Pick<Run, 'kwargs' | 'metadata'>,
+  graphs: GraphRegistry,
+): Promise<string[]> {
   const { input = null, command, feedback_keys, interrupt_before = [], interrupt_after = [] } = kwargs;
   const unused: string[] = [];
   if (command && !isEmpty(input)) unused.push('input is not used beside a command');

@@ -6,7 +6,7 @@ import type { Json } from '../../core/json.ts';
 import { END_EVENT, type RunEvent } from '../../core/run-event.ts';
 import type { CheckpointRef, Durability, Run, RunKwargs, RunStatus, StreamMode } from '../../core/run.ts';
 import type { Thread } from '../../core/thread.ts';
-import type { EnqueueRequest, Runs } from '../../database/runs.ts';
+import type { EnqueueRequest, RunPlan, Runs } from '../../database/runs.ts';
 import type { Threads } from '../../database/threads.ts';
 import type { GraphRegistry } from '../../engine/graphs/registry.ts';
 import type { AssistantService } from '../assistants/service.ts';
@@ -42,23 +42,24 @@ export class RunService {
 
   /** Queues a run; without a thread on one made for it. Throws NotFoundError, BusyError, UnsupportedFieldError. */
   async create(caller: Caller, threadId: string | null, request: RunCreate): Promise<Run> {
-    const { access, plan } = await this.#plan(caller, threadId, request);
+    const { access, plan } = await this.plan(caller, threadId, request);
     return this.#parts.runs.within(access).enqueue(plan);
   }
 
   /** Queues runs without threads: all, or none when one of them cannot be. Errors as in {@link create}. */
   async createMany(caller: Caller, requests: readonly RunCreate[]): Promise<Run[]> {
-    const plans: Plan[] = [];
-    for (const request of requests) plans.push(await this.#plan(caller, null, request));
+    const plans: RunPlan[] = [];
+    for (const request of requests) plans.push(await this.plan(caller, null, request));
     return Promise.all(plans.map(({ access, plan }) => this.#parts.runs.within(access).enqueue(plan)));
   }
 
   /** What a run was asked for and is not done, a sentence each. */
-  unused(run: Run): Promise<string[]> {
+  unused(run: Pick<Run, 'kwargs' | 'metadata'>): Promise<string[]> {
     return unusedParts(run, this.#parts.graphs);
   }
 
-  async #plan(caller: Caller, threadId: string | null, asked: RunCreate): Promise<Plan> {
+  /** What {@link create} would queue, without doing it. Errors as there, but for BusyError. */
+  async plan(caller: Caller, threadId: string | null, asked: RunCreate): Promise<RunPlan> {
     refuseUnsupported(asked, UNSUPPORTED);
     const { assistants, graphs, threads } = this.#parts;
     const assistant = await assistants.toRun(caller, asked.assistant_id);
@@ -256,12 +257,6 @@ function refuseIdleAnswer({ thread_id, status, interrupts }: Thread, request: Re
   throw new ConflictError(
     `Thread ${thread_id} waits for no answer: leave resume out to let it go on from where it stopped, or create a run with an input`,
   );
-}
-
-/** A run that is ready to be queued, and the threads on which the caller may do that. */
-interface Plan {
-  access: Access;
-  plan: EnqueueRequest;
 }
 
 /** A new run as authorisation handlers see it, who may change its metadata and its kwargs. */
