@@ -15,6 +15,7 @@ import { applyEnvironment } from './config/env.ts';
 import { uuidv7 } from './core/ids.ts';
 import { importExport } from './core/project-export.ts';
 import { Assistants } from './database/assistants.ts';
+import { Crons } from './database/crons.ts';
 import { Database } from './database/database.ts';
 import { KeptPostgres } from './database/embedded/keep-postgres.ts';
 import { migrate } from './database/migrate.ts';
@@ -25,6 +26,7 @@ import { Runs } from './database/runs.ts';
 import { ThreadTurns } from './database/thread-turns.ts';
 import { Threads } from './database/threads.ts';
 import { WebhookDeliveries } from './database/webhook-deliveries.ts';
+import { CronScheduler } from './engine/cron-scheduler.ts';
 import { EventLog } from './engine/event-log.ts';
 import { Executor } from './engine/executor.ts';
 import { GraphRegistry } from './engine/graphs/registry.ts';
@@ -66,6 +68,7 @@ export class BatonServer {
   readonly router: Router;
   readonly worker: Worker;
   readonly webhooks: WebhookSender;
+  readonly crons: CronScheduler;
   readonly #parts: ServerParts;
   readonly #role: { api: boolean; worker: boolean };
   readonly #sockets: Sockets;
@@ -83,7 +86,7 @@ export class BatonServer {
       webhooks: () => parts.deliveries.backlog(),
       pool: parts.database.pool,
     });
-    const { router, sockets, isOpen } = createApi({ ...parts, metrics });
+    const { router, sockets, isOpen, crons } = createApi({ ...parts, metrics });
     this.#front = new Front(router, {
       ...parts,
       corsRules: config.http.cors,
@@ -95,6 +98,13 @@ export class BatonServer {
     this.router = this.#front.router;
     this.#sockets = sockets;
     this.webhooks = createSender(config, parts, { observer: metrics, front: this.#front });
+    this.crons = new CronScheduler({
+      ...parts,
+      listener: parts.database.listener,
+      graphIds: parts.graphs.ids(),
+      plan: (cron) => crons.plan(cron),
+      observer: metrics,
+    });
     this.worker = createWorker(config, parts, { observer: metrics, within: (work) => this.#front.within(work) });
   }
 
@@ -149,6 +159,7 @@ export class BatonServer {
     for (const failure of await graphs.loadAll()) log.error(failure.message);
     if (!this.#role.worker) return;
     await this.worker.start();
+    await this.crons.start();
     if (this.config.webhooks.rules.enabled) await this.webhooks.start();
     for (const sweeper of sweepers) sweeper.start();
   }
@@ -168,6 +179,7 @@ export class BatonServer {
   async stop(): Promise<void> {
     const { streams, saver, store, database, postgres, sweepers } = this.#parts;
     for (const sweeper of sweepers) sweeper.stop();
+    await this.crons.stop();
     await this.worker.stop(this.config.worker.graceMs);
     await this.webhooks.stop();
     streams.stop();
@@ -192,6 +204,7 @@ export interface ServerParts {
   assistants: Assistants;
   threads: Threads;
   runs: Runs;
+  crons: Crons;
   queue: RunQueue;
   runEvents: RunEvents;
   streams: RunStreams;
@@ -248,6 +261,7 @@ async function openParts(
     assistants,
     threads,
     runs: new Runs(database),
+    crons: new Crons(database),
     queue,
     runEvents,
     streams,

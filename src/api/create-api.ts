@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { Authenticator } from '../auth/authenticator.ts';
 import type { BatonConfig } from '../config/config.ts';
 import type { Assistants } from '../database/assistants.ts';
+import type { Crons } from '../database/crons.ts';
 import type { Database } from '../database/database.ts';
 import type { Runs } from '../database/runs.ts';
 import type { Threads } from '../database/threads.ts';
@@ -24,6 +25,8 @@ import { a2aRoutes } from './a2a/routes.ts';
 import { AgentTasks } from './a2a/service.ts';
 import { assistantRoutes } from './assistants/routes.ts';
 import { AssistantService } from './assistants/service.ts';
+import { cronRoutes } from './crons/routes.ts';
+import { CronService } from './crons/service.ts';
 import { mcpRoutes } from './mcp/routes.ts';
 import { AssistantTools } from './mcp/service.ts';
 import { metricsRoutes } from './meta/metrics-routes.ts';
@@ -51,6 +54,7 @@ export interface ApiParts {
   assistants: Assistants;
   threads: Threads;
   runs: Runs;
+  crons: Crons;
   streams: RunStreams;
   threadStreams: ThreadStreams;
   graphs: GraphRegistry;
@@ -73,6 +77,8 @@ export interface Api {
   sockets: Sockets;
   /** Whether everybody may have what is at that path. */
   isOpen: (path: string) => boolean;
+  /** What the scheduler asks for the runs of crons. */
+  crons: Pick<CronService, 'plan'>;
 }
 
 /** The whole HTTP API, to be mounted under any prefix, and the WebSockets that go with it. */
@@ -82,6 +88,7 @@ export function createApi(parts: ApiParts): Api {
   const threads = new ThreadService(parts);
   const runs = new RunService({ ...parts, assistants });
   const answers = new RunAnswers(runs, { heartbeatMs, isStopping: () => streams.stopped, log });
+  const crons = new CronService({ ...parts, runs });
   const protocol = new ProtocolService({ ...parts, runs, events: new ThreadEvents(parts.threadStreams) });
   const commands = new Commands(protocol, log);
   const groups: Record<Exclude<RouteGroup, 'meta'>, Route[]> = {
@@ -94,6 +101,7 @@ export function createApi(parts: ApiParts): Api {
     runs: [
       ...runRoutes(runs, answers),
       ...statelessRunRoutes(runs, answers),
+      ...cronRoutes(crons, answers),
       ...webhookRoutes(new WebhookService(parts.deliveries)),
     ],
     store: storeRoutes(new StoreService(parts.store)),
@@ -128,5 +136,5 @@ export function createApi(parts: ApiParts): Api {
     log,
   });
   const isOpen = (path: string) => [...meta, ...routes].some((route) => route.access === 'open' && route.path === path);
-  return { router, sockets, isOpen };
+  return { router, sockets, isOpen, crons };
 }

@@ -115,3 +115,8 @@ function parserOf(oid: number, format?: 'text' | 'binary'): (value: string) => u
 export function breaksUnique(error: unknown, constraint: string): boolean {
   return error instanceof DatabaseError && error.code === '23505' && error.constraint === constraint;
 }
+
+/** Whether a statement broke the foreign key of that name. */
+export function breaksReference(error: unknown, constraint: string): boolean {
+  return error instanceof DatabaseError && error.code === '23503' && error.constraint === constraint;
+}

@@ -12,6 +12,7 @@ import { operationsOf, request, type Operation } from './fixtures/operations.ts'
 const OPEN = ['GET /ok', 'GET /info'];
 /** These need nobody's thing: what they answer is the same for everybody who is logged in. */
 const COMMON = ['GET /openapi.json', 'GET /docs', 'GET /metrics'];
+const RARELY = '0 0 1 1 *';
 const SECRET = 'what only alice may know';
 
 const alice = { authorization: 'Bearer alice' };
@@ -55,12 +56,17 @@ async function thingsOf(headers: Record<string, string>, gateName?: string) {
   if (gateName === undefined) await client.runs.join(thread_id, run_id);
   else await gate(gateName).reached;
   const { checkpoint } = await client.threads.getState(thread_id);
+  const { cron_id } = await client.crons.createForThread(thread_id, assistant.assistant_id, {
+    schedule: RARELY,
+    metadata,
+  });
   return {
     assistant_id: assistant.assistant_id,
     thread_id,
     run_id,
     checkpoint_id: checkpoint.checkpoint_id ?? '',
     delivery_id: String(told.json[0].delivery_id),
+    cron_id,
   };
 }
 type Things = Awaited<ReturnType<typeof thingsOf>>;
@@ -79,6 +85,8 @@ function valuesOf(things: Things): Record<string, unknown> {
     checkpoint: { checkpoint_id },
     input: { log: [] },
     assistant_ids: [assistant_id],
+    schedule: RARELY,
+    timezone: 'UTC',
   };
 }
 
@@ -88,6 +96,7 @@ function nothing(): Things {
     thread_id: uuidv7(),
     run_id: uuidv7(),
     checkpoint_id: uuidv7(),
+    cron_id: uuidv7(),
     delivery_id: uuidv7(),
   };
 }
@@ -118,6 +127,7 @@ async function everythingOf(headers: Record<string, string>, { assistant_id, thr
     assistant: await client.assistants.get(assistant_id),
     versions: await client.assistants.getVersions(assistant_id),
     threads: await client.threads.count(),
+    crons: await client.crons.search({ threadId: thread_id }),
     assistants: await client.assistants.count(),
   };
 }
@@ -235,6 +245,8 @@ describe('what is somebody else’s', () => {
     expect(await carol.threads.count({ metadata })).toBe(0);
     expect(await carol.assistants.search({ name: SECRET })).toEqual([]);
     expect(await carol.assistants.count({ metadata })).toBe(0);
+    expect(await carol.crons.search({ metadata })).toEqual([]);
+    expect(await carol.crons.count({ threadId: things.thread_id })).toBe(0);
     const search = await call(`${server.url}/threads/search`, 'POST', { metadata }, { authorization: 'Bearer carol' });
     expect(search.headers.get('x-pagination-total')).toBe('0');
   });

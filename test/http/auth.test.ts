@@ -365,6 +365,7 @@ describe('API keys', () => {
       thread_ids: [thread.thread_id],
       assistant_id: assistant.assistant_id,
       checkpoint_id: uuidv7(),
+      cron_id: uuidv7(),
       namespace: 'child',
       graph_id: 'line',
       version: 1,

@@ -241,7 +241,7 @@ describe('the server', () => {
       version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
       langgraph_js_version: expect.stringMatching(/^1\./),
       context: 'js',
-      flags: { assistants: true, crons: false },
+      flags: { assistants: true, crons: true },
       baton: { version: expect.any(String) },
     });
   });

@@ -42,7 +42,7 @@ export class AssistantService {
    * reading says: it has no owner. Throws NotFoundError.
    */
   async toRun(caller: Caller, idOrGraphId: string): Promise<Assistant> {
-    const assistant = await this.#assistants.within(Access.everything).get(idOf(idOrGraphId));
+    const assistant = await this.#assistants.within(Access.everything).get(assistantIdOf(idOrGraphId));
     if (assistant?.assistant_id === systemAssistantId(assistant?.graph_id ?? '')) return assistant;
     return this.get(caller, idOrGraphId);
   }
@@ -143,7 +143,7 @@ export class AssistantService {
   }
 
   async #allowed(caller: Caller, event: AuthEvent, idOrGraphId: string, value: object = {}) {
-    const id = idOf(idOrGraphId);
+    const id = assistantIdOf(idOrGraphId);
     const access = await caller.may(event, Object.assign(value, { assistant_id: id }));
     return { assistants: this.#assistants.within(access), id };
   }
@@ -159,7 +159,8 @@ function givenFields({ graph_id, name, description, config, context, metadata }:
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-function idOf(idOrGraphId: string): string {
+/** Of the assistant with that id, or of the graph's own. */
+export function assistantIdOf(idOrGraphId: string): string {
   return isUuid(idOrGraphId) ? idOrGraphId.toLowerCase() : systemAssistantId(idOrGraphId);
 }
 

@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Pool } from 'pg';
 import type { Json, JsonObject } from '../../core/json.ts';
+import type { CronObserver } from '../../engine/cron-scheduler.ts';
 import type { NodeEnd, RunObserver } from '../../engine/run-observer.ts';
 import type { AttemptEnd, WebhookObserver } from '../../engine/webhooks/webhook-sender.ts';
 import type { RequestMeasure } from '../../http/measure-requests.ts';
@@ -28,7 +29,7 @@ const NODE_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60,
  * What this process has done, for Prometheus. Names that begin with `lg_api_` are the LangGraph platform's, so that its
  * dashboards and alerts go on working; the others are Baton's own.
  */
-export class Metrics implements RunObserver, WebhookObserver {
+export class Metrics implements RunObserver, CronObserver, WebhookObserver {
   readonly #registry = new Registry();
   readonly #requests: Counter<'method' | 'path' | 'status'>;
   readonly #latency: Histogram<'method' | 'path' | 'status'>;
@@ -38,6 +39,8 @@ export class Metrics implements RunObserver, WebhookObserver {
   readonly #nodes: Histogram<'graph' | 'node' | 'status'>;
   readonly #checkpoints: Counter;
   readonly #webhooks: Counter<'outcome'>;
+  readonly #cronDelay: Histogram;
+  readonly #cronsRefused: Counter;
   readonly #gauges: Record<keyof typeof GAUGES, Gauge>;
   readonly #sources: MetricsSources;
 
@@ -88,6 +91,17 @@ export class Metrics implements RunObserver, WebhookObserver {
       labelNames: ['outcome'],
       registers,
     });
+    this.#cronDelay = new Histogram({
+      name: 'baton_cron_delay_seconds',
+      help: 'How long after their time the runs of crons were queued',
+      buckets: WAIT_SECONDS,
+      registers,
+    });
+    this.#cronsRefused = new Counter({
+      name: 'baton_crons_refused_total',
+      help: 'Times at which a cron was due and its run was refused, as it would have been to its maker',
+      registers,
+    });
     this.#gauges = gaugesOf(this.#registry);
   }
 
@@ -130,6 +144,14 @@ export class Metrics implements RunObserver, WebhookObserver {
 
   webhookAttempted(outcome: AttemptEnd): void {
     this.#webhooks.inc({ outcome });
+  }
+
+  cronRun(lateMs: number): void {
+    this.#cronDelay.observe(lateMs / 1000);
+  }
+
+  cronRefused(): void {
+    this.#cronsRefused.inc();
   }
 
   /** What others count anyway is asked for when somebody wants to know. */

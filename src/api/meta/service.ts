@@ -17,7 +17,7 @@ export function serverInfo(): ServerInfo {
     version: API_VERSION,
     langgraph_js_version: LANGGRAPH_VERSION,
     context: 'js',
-    flags: { assistants: true, crons: false, langsmith: false, langsmith_tracing_replicas: false },
+    flags: { assistants: true, crons: true, langsmith: false, langsmith_tracing_replicas: false },
     baton: { version: versionIn(new URL('../../../package.json', import.meta.url)) },
   };
 }
