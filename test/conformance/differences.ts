@@ -9,6 +9,8 @@ export interface Rule {
   /** Whether the values are those that are meant. */
   when?: (difference: Difference) => boolean;
   reason: string;
+  /** The reference server differs at times only: the page says so always. */
+  varies?: boolean;
 }
 
 const status = (reference: number, baton: number) => (difference: Difference) =>
@@ -159,7 +161,7 @@ const PLATFORM: readonly Rule[] = [
   },
   {
     operation: 'POST /store/items/search',
-    scenario: 'store: search',
+    scenario: ['store: search', 'store: filters'],
     path: ['body/items/*/key', 'body/items/*/value/*', 'body/items/*/namespace/*'],
     reason:
       'Items are listed by their latest change, as the platform documents; the development server keeps the order in which they came.',
@@ -385,6 +387,8 @@ const FLAWS: readonly Rule[] = [
 ];
 
 const COMMANDS = 'POST /threads/{thread_id}/commands';
+/** Over SSE, and over a WebSocket. */
+const EVENTS = 'POST /threads/{thread_id}/stream/events';
 
 /** The newer protocol, of which the platform's documents say more than its development server does. */
 const PROTOCOL: readonly Rule[] = [
@@ -401,21 +405,77 @@ const PROTOCOL: readonly Rule[] = [
     reason: 'The id of a thread is a UUID on every route.',
   },
   {
-    operation: COMMANDS,
-    scenario: 'protocol: refused',
-    path: 'body/message',
+    operation: [COMMANDS, EVENTS],
+    scenario: ['protocol: refused', 'socket: refused'],
+    path: ['body/message', 'body/answers/*/message'],
     reason: 'What an error says in words is each server’s own.',
   },
   {
-    operation: COMMANDS,
-    path: 'body/error',
-    when: is('no_such_run', 'unknown_command'),
-    reason: 'A command that nobody knows is called that, whether or not a run is there.',
+    operation: [COMMANDS, EVENTS],
+    path: ['body/error', 'body/answers/*/error'],
+    when: ({ reference, baton }) =>
+      reference === 'no_such_run' && (baton === 'unknown_command' || baton === 'not_supported'),
+    reason: 'A command that nobody knows, or that is not supported, is called that, whether or not a run is there.',
+  },
+  {
+    operation: [COMMANDS, EVENTS],
+    path: [
+      'body/meta/applied_through_seq',
+      'body/answers/*/meta/applied_through_seq',
+      'body/answers/*/result/replayed_events',
+    ],
+    varies: true,
+    reason: 'How far the thread’s events had come when the answer was made depends on how fast the run began.',
+  },
+  {
+    operation: EVENTS,
+    path: ['events/updates*/data/data/*'],
+    reason:
+      'An update is `{node, values}`, as the protocol’s own types and LangGraph have it; the development server sends the values alone.',
+  },
+  {
+    operation: EVENTS,
+    path: 'events/messages*/data/node',
+    when: onlyBaton,
+    reason: 'Pieces of messages name the node that they come from.',
+  },
+  {
+    operation: EVENTS,
+    path: 'events/values*/data/data/messages/*/*',
+    reason:
+      'Messages are whole, with all their fields, in values too; the development server leaves out those that are empty.',
+  },
+  {
+    operation: EVENTS,
+    path: 'events/lifecycle failed*/data/data/error',
+    reason: 'The error of a run is its message; the development server sends the error as JSON text.',
+  },
+  {
+    operation: EVENTS,
+    path: 'events/input.answered',
+    when: onlyBaton,
+    reason: 'All readers learn which questions were answered, as the protocol has it and the official client expects.',
   },
   {
     operation: COMMANDS,
-    path: 'body/meta/applied_through_seq',
-    reason: 'How far the thread’s events had come when the answer was made depends on how fast the run began.',
+    path: 'body/result/run_id',
+    when: onlyBaton,
+    reason: 'An answer to a question says which run it began.',
+  },
+  {
+    operation: COMMANDS,
+    path: 'body/result/tree/status',
+    when: is('running', 'completed'),
+    varies: true,
+    reason: 'The tree of a run that has ended says so.',
+  },
+  {
+    operation: 'GET /threads/{thread_id}',
+    scenario: ['events: *', 'socket: *', 'protocol: *'],
+    path: ['body/status', 'body/values*', 'body/values/**', 'body/interrupts**'],
+    varies: true,
+    reason:
+      'What a stream has told, the thread shows when the stream has told it; the development server is late by a moment.',
   },
   {
     operation: 'GET /threads/{thread_id}',

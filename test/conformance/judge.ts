@@ -30,11 +30,11 @@ export class Judge {
 
   /** Rules that meant nothing of what was found. */
   unused(): Rule[] {
-    return RULES.filter((rule) => !this.#used.has(rule));
+    return RULES.filter((rule) => !this.#used.has(rule) && rule.varies !== true);
   }
 }
 
-function matches(patterns: string | readonly string[] | undefined, text: string): boolean {
+export function matches(patterns: string | readonly string[] | undefined, text: string): boolean {
   if (patterns === undefined) return true;
   return [patterns].flat().some((pattern) => toRegExp(pattern).test(text));
 }

@@ -6,6 +6,7 @@ import { Comparison } from './compare.ts';
 import { Gates } from './gates.ts';
 import { Judge } from './judge.ts';
 import { isOfficial, operationOf } from './operations.ts';
+import { checkOldClient } from './old-client.ts';
 import { parityPage, type Result } from './parity.ts';
 import { Player } from './player.ts';
 import { report } from './report.ts';
@@ -58,7 +59,11 @@ async function compareServers(
       withoutMissing(result, own),
     );
     let failures = report(results);
-    if (isWhole) failures += await keepPage(parityPage(results, own), checks);
+    if (isWhole) {
+      const faults = await checkOldClient(baton.url);
+      for (const fault of faults) console.log(fault);
+      failures += faults.length + (await keepPage(parityPage(results, own), checks));
+    }
     const seconds = Math.round((performance.now() - startedAt) / 1000);
     const answers = results.reduce((sum, result) => sum + result.answers.length, 0);
     console.log(`${results.length} scenarios, ${answers} answers compared in ${seconds} s: ${failures} unintended`);

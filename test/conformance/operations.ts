@@ -68,6 +68,10 @@ export const OPERATIONS: Record<string, readonly string[]> = {
 
 /** What the development server has beside them. */
 const EXTRA = ['GET /runs/{run_id}/stream'];
+/** Of the platform's operations, those that its development server does not have. */
+export const PRODUCTION_ONLY =
+  /crons|\/runs\/cancel$|\/prune$|\/storage$|GET \/threads\/{thread_id}\/stream$|\/mcp|\/a2a|\/metrics|\/docs/;
+
 const ALL = [...Object.values(OPERATIONS).flat(), ...EXTRA];
 
 export function isOfficial(operation: string): boolean {

@@ -1,6 +1,6 @@
 import { RULES, UNCOMPARED } from './differences.ts';
-import type { Finding } from './judge.ts';
-import { operationOf, OPERATIONS } from './operations.ts';
+import { matches, type Finding } from './judge.ts';
+import { operationOf, OPERATIONS, PRODUCTION_ONLY } from './operations.ts';
 
 export interface Result {
   scenario: string;
@@ -9,10 +9,6 @@ export interface Result {
   findings: Finding[];
   broken: string[];
 }
-
-/** Of the platform's operations, those that its development server does not have. */
-const PRODUCTION_ONLY =
-  /crons|\/runs\/cancel$|\/prune$|\/storage$|GET \/threads\/{thread_id}\/stream$|\/mcp|\/a2a|\/metrics|\/docs/;
 
 /** docs/parity.md. `own`: the operations that Baton serves. */
 export function parityPage(results: readonly Result[], own: readonly string[]): string {
@@ -80,7 +76,9 @@ class Page {
       .flatMap((result) => result.findings)
       .filter((finding) => finding.operation === operation);
     if (findings.some(({ reason }) => reason === null)) return `**differs**, unintended (${compared} answers)`;
-    const numbers = [...new Set(findings.map(({ reason }) => this.#numbers.get(reason ?? '') ?? 0))];
+    const varying = RULES.filter((rule) => rule.varies === true && matches(rule.operation, operation));
+    const reasons = [...findings, ...varying].map(({ reason }) => reason ?? '');
+    const numbers = [...new Set(reasons.map((reason) => this.#numbers.get(reason) ?? 0))];
     if (numbers.length === 0) return `same (${compared} answers)`;
     return `differs because of ${numbers.toSorted((left, right) => left - right).join(', ')} (${compared} answers)`;
   }

@@ -1,6 +1,7 @@
-import type { Json } from '../../src/core/json.ts';
+import type { Json, JsonObject } from '../../src/core/json.ts';
 import type { Gates } from './gates.ts';
-import type { Request, Scenario, Step } from './scenario.ts';
+import { comparable, converse, readToEnds } from './protocol-events.ts';
+import type { Request, Scenario, Socket, Step } from './scenario.ts';
 
 export interface SseEvent {
   event: string;
@@ -91,6 +92,8 @@ class Scene {
         if (step.quiet && answer.status >= 400) throw new Error(`${answer.status}: ${JSON.stringify(answer.body)}`);
         return step.quiet ? undefined : answer;
       }
+      case 'socket':
+        return this.#converse(step);
       case 'begin': {
         const leave = new AbortController();
         const answer = this.#send(step.request, leave.signal);
@@ -119,7 +122,16 @@ class Scene {
     this.#over.abort();
   }
 
-  async #send({ method, path, body, headers, save }: Request, left?: AbortSignal): Promise<Answer> {
+  async #converse(step: Socket): Promise<Answer> {
+    const options = { fill: (text: string) => this.#fill(text), signal: this.#over.signal };
+    const { answers, events } = await converse(this.#url + this.#fill(step.path), step, options);
+    const compared = comparable(events);
+    const body = { answers, ...(compared.numbers as JsonObject) };
+    // The page has one operation for both ways to read the events.
+    return { request: `POST ${step.path}`, status: 101, headers: {}, body, events: compared.events };
+  }
+
+  async #send({ method, path, body, headers, save, ends }: Request, left?: AbortSignal): Promise<Answer> {
     const response = await fetch(this.#url + this.#fill(path), {
       method,
       headers: {
@@ -130,8 +142,13 @@ class Scene {
       ...(body !== undefined && { body: this.#fill(typeof body === 'string' ? body : JSON.stringify(body)) }),
       signal: left ? AbortSignal.any([left, this.#over.signal]) : this.#over.signal,
     });
-    const text = await response.text();
+    const staysOpen = ends !== undefined && response.ok;
+    const text = staysOpen ? await readToEnds(response, ends) : await response.text();
     const answer = toAnswer(`${method} ${path}`, response, text);
+    if (staysOpen && answer.events) {
+      const { events, numbers } = comparable(answer.events);
+      Object.assign(answer, { events, body: numbers });
+    }
     // Who asks from the same origin need not be told about others.
     if (headers?.['origin'] === undefined) removeCors(answer.headers);
     for (const [name, place] of Object.entries(save ?? {})) this.#saved.set(name, found(answer, place));

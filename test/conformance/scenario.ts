@@ -17,10 +17,22 @@ export interface Request {
   save?: Record<string, string>;
   /** Prepares the scene: what it answers is another row's matter. */
   quiet?: boolean;
+  /** The answer stays open: it is read up to the end of that many runs. */
+  ends?: number;
+}
+
+/** A WebSocket of the protocol of threads: commands one after the other, and events up to the end of that many runs. */
+export interface Socket {
+  kind: 'socket';
+  path: string;
+  /** A string goes as it is. */
+  messages: readonly unknown[];
+  ends: number;
 }
 
 export type Step =
   | Request
+  | Socket
   /** Begins a request and goes on without its answer. */
   | { kind: 'begin'; as: string; request: Request }
   /** Waits for the answer of a request that has begun. */
@@ -33,7 +45,7 @@ export type Step =
   /** Waits until a run has ended, or is gone. */
   | { kind: 'ended'; run: string };
 
-type Extra = Pick<Request, 'headers' | 'save' | 'quiet'>;
+type Extra = Pick<Request, 'headers' | 'save' | 'quiet' | 'ends'>;
 
 const request =
   (method: Request['method']) =>
@@ -50,6 +62,13 @@ export const patch = request('PATCH');
 export const put = request('PUT');
 export const del = request('DELETE');
 export const get = (path: string, extra: Extra = {}): Request => request('GET')(path, undefined, extra);
+
+export const socket = (path: string, messages: readonly unknown[], ends: number): Socket => ({
+  kind: 'socket',
+  path,
+  messages,
+  ends,
+});
 
 export const quiet = (step: Request): Request => ({ ...step, quiet: true });
 export const begin = (as: string, started: Request): Step => ({ kind: 'begin', as, request: started });

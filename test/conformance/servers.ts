@@ -1,7 +1,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFile, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -97,8 +97,9 @@ export async function startReference(
 }
 
 function installReference(): void {
-  if (existsSync(here('reference/node_modules/.package-lock.json'))) return;
-  console.log('Installing the reference server, once ...');
+  const installed = statSync(here('reference/node_modules/.package-lock.json'), { throwIfNoEntry: false });
+  if (installed && installed.mtimeMs > statSync(here('reference/package-lock.json')).mtimeMs) return;
+  console.log('Installing the reference server ...');
   const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--prefix', here('reference')], {
     stdio: 'inherit',
     shell: process.platform === 'win32',

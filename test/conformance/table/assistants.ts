@@ -214,6 +214,8 @@ export const ASSISTANTS: readonly Scenario[] = [
       post(`${ONE}/versions`, { limit: 1, offset: 1 }),
       post(`${ONE}/versions`, { metadata: { v: 2 } }),
       post('/assistants/line/versions', {}),
+      post('/assistants/line/versions', '{'),
+      post('/assistants/line/latest', '{'),
       ...MISSING.map((id) => post(`/assistants/${id}/versions`, {})),
       ...BAD_PAGES.filter((body) => body.limit !== 1.5).map((body) => post(`${ONE}/versions`, body)),
     ],

@@ -51,6 +51,20 @@ export const STORE: readonly Scenario[] = [
     ],
   },
   {
+    name: 'store: filters',
+    steps: [
+      put('/store/items', item),
+      put('/store/items', { ...item, key: 'l', value: { text: 'other', n: 2 } }),
+      ...[{ text: 'hello' }, { n: { $eq: 2 } }, { n: { $ne: 2 } }, { text: 'hello', n: 2 }, { nowhere: 1 }, {}].map(
+        (filter) => post('/store/items/search', { namespace_prefix: ['{tag}'], filter, limit: 1 }),
+      ),
+    ],
+  },
+  {
+    name: 'store: items that end by themselves',
+    steps: [put('/store/items', { ...item, ttl: 60 }), get('/store/items?namespace={tag}.notes&key=k')],
+  },
+  {
     name: 'store: namespaces',
     steps: [
       put('/store/items', item),
@@ -74,6 +88,11 @@ export const STORE: readonly Scenario[] = [
       put('/store/items', '{'),
       get('/store/items'),
       del('/store/items', {}),
+      post('/store/items/search', '{'),
+      post('/store/items/search', { namespace_prefix: ['{tag}'], limit: 'x' }),
+      post('/store/items/search', { namespace_prefix: ['{tag}'], filter: 'x' }),
+      post('/store/namespaces', '{'),
+      post('/store/namespaces', { max_depth: 'x' }),
     ],
   },
 ];

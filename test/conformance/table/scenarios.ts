@@ -1,6 +1,7 @@
 import type { Scenario } from '../scenario.ts';
 import { ASSISTANTS } from './assistants.ts';
 import { BUSY } from './busy.ts';
+import { EVENT_STREAMS } from './event-streams.ts';
 import { META, STORE } from './meta.ts';
 import { COMMANDS, RUN_SCENARIOS } from './runs.ts';
 import { PROTOCOL } from './protocol.ts';
@@ -21,4 +22,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...STATELESS,
   ...STORE,
   ...PROTOCOL,
+  ...EVENT_STREAMS,
 ];
