@@ -263,7 +263,20 @@ const STREAM_METHODS: typeof METHODS = {
     () => finished((thread, tell) => thread.onEvent(({ method, params }) => method === 'values' && tell(params.data))),
     input,
   ],
-  onError: [() => streaming('line', (thread) => typeof thread.onError(() => undefined)), 'function'],
+  onError: [
+    async () => {
+      const other = await server.restart();
+      const options = { assistantId: 'line', maxReconnectAttempts: 0 };
+      const thread = other.client.threads.stream(uuidv7(), options);
+      const failure = new Promise((resolve) => thread.onError(resolve));
+      await thread.subscribe('values');
+      await thread.run.start({ input });
+      await thread.output;
+      await other.baton.stop();
+      return failure;
+    },
+    expect.any(Error),
+  ],
   startLifecycleWatcher: [
     () =>
       finished((thread, tell) => {
