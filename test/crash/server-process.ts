@@ -6,11 +6,12 @@ import { BatonServer } from '../../src/server.ts';
 import type { DurableSaver } from '../../src/state/durable-saver.ts';
 import { crashPoint } from './crash-point.ts';
 
-/** Statements of the queue, told apart by words that stand in no other. */
+/** Statements of the queue and the outbox, told apart by words that stand in no other. */
 const CLAIM = /for update skip locked/;
 const FINISH = /ended as \(\s*update baton\.runs set status = \$3/;
 const RELEASE = /freed as/;
 const APPEND = /added as/;
+const WEBHOOK_CLAIM = /busy as/;
 
 /** A database in which this process can die before or after the statements that matter. */
 function withCrashPoints(database: Database): Database {
@@ -18,7 +19,7 @@ function withCrashPoints(database: Database): Database {
   const around = async (name: string, work: () => Promise<unknown[]>) => {
     await at(`before ${name}`);
     const rows = await work();
-    if (name !== 'claim' || rows.length > 0) await at(`after ${name}`);
+    if (!name.endsWith('claim') || rows.length > 0) await at(`after ${name}`);
     return rows;
   };
   const prepared = database.prepared.bind(database);
@@ -28,8 +29,10 @@ function withCrashPoints(database: Database): Database {
     const name = CLAIM.test(text) ? 'claim' : APPEND.test(text) ? 'append' : null;
     return (name ? around(name, () => prepared(text, values)) : prepared(text, values)) as Promise<T[]>;
   };
-  database.query = async <T>(text: string, values?: readonly unknown[]) =>
-    (RELEASE.test(text) ? around('release', () => query(text, values)) : query(text, values)) as Promise<T[]>;
+  database.query = async <T>(text: string, values?: readonly unknown[]) => {
+    const name = RELEASE.test(text) ? 'release' : WEBHOOK_CLAIM.test(text) ? 'webhook claim' : null;
+    return (name ? around(name, () => query(text, values)) : query(text, values)) as Promise<T[]>;
+  };
   database.transaction = (work) =>
     transaction((tx) => {
       const watched: Queryable = {
