@@ -570,8 +570,8 @@ const OWN: readonly Rule[] = [
   },
   {
     operation: 'GET /info',
-    path: ['body/flags/langsmith_tracing_replicas', 'body/baton'],
-    reason: 'Baton does not trace to LangSmith by itself, and says which version it is.',
+    path: ['body/flags/langsmith_tracing_replicas', 'body/flags/crons', 'body/baton'],
+    reason: 'Baton has crons, does not trace to LangSmith by itself, and says which version it is.',
   },
   {
     path: 'headers/access-control-expose-headers',
