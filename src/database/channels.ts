@@ -4,13 +4,12 @@ export const CHANNELS = {
   runs: 'baton_runs',
   /** A running run is to be stopped. Payload: run id. */
   cancel: 'baton_cancel',
+  /** A cron was made or changed. No payload. */
+  crons: 'baton_crons',
   /**
    * A run's log grew, ended, or went with its run. Payload, with spaces between: thread id, run id, the highest number that
    * was added; the thread's alone when all went with it, no number when the log may be gone.
    */
-  /** A cron was made or changed. No payload. */
-  crons: 'baton_crons',
-  /** A run's log grew, ended, or went with its run. Payload: thread id, a space, run id; the thread's alone when all went with it. */
   events: 'baton_events',
   /** A webhook is to be sent. No payload. */
   webhooks: 'baton_webhooks',
