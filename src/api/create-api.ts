@@ -31,6 +31,7 @@ import { mcpRoutes } from './mcp/routes.ts';
 import { AssistantTools } from './mcp/service.ts';
 import { metricsRoutes } from './meta/metrics-routes.ts';
 import type { Metrics } from './meta/metrics.ts';
+import { pathOf } from './meta/openapi.ts';
 import { metaRoutes } from './meta/routes.ts';
 import { serverInfo } from './meta/service.ts';
 import { Commands } from './protocol/commands.ts';
@@ -65,7 +66,11 @@ export interface ApiParts {
   saver: Pick<DurableSaver, 'getTuple' | 'deleteThread' | 'storage'>;
   database: Database;
   log: Logger;
-  config: { http: Pick<BatonConfig['http'], 'cors' | 'disabled'>; ui: BatonConfig['ui'] };
+  config: {
+    http: Pick<BatonConfig['http'], 'cors' | 'disabled'>;
+    auth: Pick<BatonConfig['auth'], 'apiKeys' | 'described'>;
+    ui: BatonConfig['ui'];
+  };
   authenticator: Authenticator;
   metrics: Metrics;
   /** How often a silent answer shows that it is alive. Clients count on about 5 s. */
@@ -118,8 +123,19 @@ export function createApi(parts: ApiParts): Api {
   const routes = Object.entries(groups).flatMap(([group, own]) => (isServed(group as RouteGroup) ? own : []));
   const measured = metricsRoutes(metrics);
   const meta = isServed('meta')
-    ? [...measured, ...metaRoutes([...routes, ...measured], () => database.query('select 1'))]
+    ? [
+        ...measured,
+        ...metaRoutes([...routes, ...measured], {
+          checkDatabase: () => database.query('select 1'),
+          security: { keys: config.auth.apiKeys.length > 0, described: config.auth.described },
+        }),
+      ]
     : [];
+  const paths = new Set([...meta, ...routes].map(pathOf));
+  for (const path of Object.keys(config.auth.described?.paths ?? {})) {
+    if (!paths.has(path))
+      log.warn(`auth.openapi of langgraph.json speaks of ${path}, which there is not: see /openapi.json`);
+  }
   const identify = (request: IncomingMessage) => parts.authenticator.identify(request);
   const sockets = new Sockets({
     routes: isServed('threads') ? [protocolSocket(protocol, commands, log)] : [],

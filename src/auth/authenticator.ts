@@ -4,6 +4,7 @@ import { UnauthorizedError } from '../core/errors.ts';
 import { ApiKeys, decideByScopes, userOfKey } from './api-keys.ts';
 import { headerPicker, type HeaderRules } from './passed-headers.ts';
 import type { ExportSource } from '../core/project-export.ts';
+import { UserCache, type UserCacheOptions } from './user-cache.ts';
 import { ProjectAuth } from './project-auth.ts';
 import { everything, RequestCaller } from './request-caller.ts';
 
@@ -13,6 +14,8 @@ export interface AuthSettings {
   apiKeys: readonly ApiKey[];
   /** Whether a request that claims to come from LangGraph Studio is believed. */
   trustStudio: boolean;
+  /** Null: the project is asked about each request. */
+  cache: UserCacheOptions | null;
 }
 
 /** LangGraph's own user for a request of Studio: `isStudioUser` of the SDK knows it. */
@@ -29,11 +32,13 @@ export class Authenticator {
   readonly #keys: ApiKeys;
   readonly #project: ProjectAuth | null;
   readonly #trustStudio: boolean;
+  readonly #cache: UserCache | null;
   readonly #pickHeaders: ReturnType<typeof headerPicker>;
 
   private constructor(settings: AuthSettings, rules: HeaderRules, project: ProjectAuth | null) {
     this.#keys = new ApiKeys(settings.apiKeys);
     this.#trustStudio = settings.trustStudio;
+    this.#cache = settings.cache && new UserCache(settings.cache);
     this.#pickHeaders = headerPicker(rules);
     this.#project = project;
   }
@@ -53,12 +58,13 @@ export class Authenticator {
       return new RequestCaller({ user: null, hasKey: false, headers }, everything);
     const key = this.#keys.find(request.headers);
     if (key) return new RequestCaller({ user: userOfKey(key), hasKey: true, headers }, decideByScopes(key));
-    if (!this.#project) {
+    const project = this.#project;
+    if (!project) {
       throw new UnauthorizedError('This needs an API key: send one as x-api-key, or as Authorization: Bearer');
     }
     const isStudio = this.#trustStudio && request.headers['x-auth-scheme'] === 'langsmith';
-    const user = isStudio ? { ...STUDIO_USER } : await this.#project.authenticate(request);
-    return new RequestCaller({ user, hasKey: false, headers }, this.#project.decideFor(user));
+    const user = isStudio ? { ...STUDIO_USER } : await this.#userOf(project, request);
+    return new RequestCaller({ user, hasKey: false, headers }, project.decideFor(user));
   }
 
   /**
@@ -68,5 +74,10 @@ export class Authenticator {
   actingFor(maker: Maker): Caller {
     const project = maker.hasKey ? null : this.#project;
     return new RequestCaller(maker, project && maker.user ? project.decideFor(maker.user) : everything);
+  }
+
+  async #userOf(project: ProjectAuth, request: IncomingMessage): Promise<AuthUser> {
+    const find = async () => project.authenticate(request);
+    return this.#cache ? this.#cache.get(request.headers, find) : find();
   }
 }

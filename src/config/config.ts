@@ -4,6 +4,7 @@ import { InvalidInputError } from '../core/errors.ts';
 import type { GraphSource } from '../core/graph-source.ts';
 import { parseApiKeys } from './api-keys.ts';
 import { processEnv, readEnv, type Environment, type LogLevel } from './env.ts';
+import type { SecurityDescription, UserCacheSettings } from './auth-settings.ts';
 import type { HttpSettings } from './http-settings.ts';
 import { readLanggraphJson, type UiSource } from './langgraph-json.ts';
 import type { StoreSettings } from './store-settings.ts';
@@ -32,6 +33,10 @@ export type BatonConfig = DeepReadonly<{
     apiKeys: ApiKey[];
     /** Whether a request that claims to come from LangGraph Studio is believed. */
     trustStudio: boolean;
+    /** Null: each request is asked about. */
+    cache: UserCacheSettings | null;
+    /** Null: by our own keys, if at all. */
+    described: SecurityDescription | null;
   };
   /** The components that graphs show, by the graph's name. */
   ui: Record<string, UiSource>;
@@ -110,7 +115,12 @@ export function loadConfig({
   const variables = { ...environment, ...env };
   const set = { ...DEFAULTS, ...defined(settings), ...defined(readEnv(variables)), ...defined(flags) };
 
-  const auth = { project: project.auth, apiKeys: parseApiKeys(set.apiKeys), trustStudio: set.trustStudio };
+  const auth = {
+    project: project.auth,
+    apiKeys: parseApiKeys(set.apiKeys),
+    trustStudio: set.trustStudio,
+    ...project.authDetails,
+  };
   return deepFreeze({
     projectDir,
     configPath: path,

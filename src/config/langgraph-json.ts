@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { InvalidInputError, messageOf } from '../core/errors.ts';
 import type { GraphSource } from '../core/graph-source.ts';
 import { AutoDurability, GraphSettings } from './durability-settings.ts';
+import { AuthKey, authDetails } from './auth-settings.ts';
 import { HttpKey, type HttpSettings } from './http-settings.ts';
 import { StoreKey, storeSettings, type StoreSettings } from './store-settings.ts';
 import { WebhooksKey } from './webhook-settings.ts';
@@ -30,12 +31,10 @@ const BatonKey = z
     ...rest,
   }));
 
-const Auth = z.looseObject({ path: z.string().nullish(), disable_studio_auth: z.boolean().nullish() });
-
 const LanggraphJson = z.looseObject({
   graphs: z.record(z.string(), GraphEntry),
   env: z.union([z.string(), z.array(z.string()), z.record(z.string(), z.coerce.string())]).optional(),
-  auth: Auth.nullish(),
+  auth: AuthKey.nullish(),
   http: HttpKey.nullish(),
   ui: z.record(z.string(), z.string()).nullish(),
   ui_config: z.looseObject({ shared: z.array(z.string()).nullish() }).nullish(),
@@ -73,6 +72,7 @@ export interface Project {
   settings: z.infer<typeof BatonKey>;
   /** The project's own authentication; null: none. */
   auth: { file: string; exportName: string } | null;
+  authDetails: ReturnType<typeof authDetails>;
   http: HttpSettings;
   /** The components that graphs show, by the graph's name. */
   ui: Record<string, UiSource>;
@@ -106,6 +106,7 @@ export function readLanggraphJson(configPath: string, warn: (line: string) => vo
     environment: readEnvironment(file.env, configPath, warn),
     settings: file.baton,
     auth: file.auth?.path ? exportIn(file.auth.path, configPath) : null,
+    authDetails: authDetails(file.auth ?? {}),
     http: {
       ...(file.http?.http ?? HttpKey.parse({}).http),
       app: file.http?.app ? exportIn(file.http.app, configPath) : null,
@@ -160,7 +161,7 @@ function warnOfKeys(file: LanggraphJson, configPath: string, warn: (line: string
     ...keys.filter((key) => NOT_YET.has(key)),
     ...(file.http?.notYet ?? []).map((key) => `http.${key}`),
     ...Object.keys(file.auth ?? {})
-      .filter((key) => !(key in Auth.shape))
+      .filter((key) => !(key in AuthKey.shape))
       .map((key) => `auth.${key}`),
   ];
   const unknown = keys.filter((key) => !known.has(key));

@@ -45,7 +45,7 @@ describe('a project', () => {
         configurableHeaders: DEFAULT_HEADER_RULES,
         cors: DEFAULT_CORS_RULES,
       },
-      auth: { project: null, apiKeys: [], trustStudio: false },
+      auth: { project: null, apiKeys: [], trustStudio: false, cache: null, described: null },
       ui: {},
       databaseUrl: null,
       stateUrl: null,
@@ -118,14 +118,14 @@ describe('a project', () => {
       graphs,
       checkpointer: {},
       http: { middleware_order: 'auth_first', disable_webhooks: false, logging_headers: null },
-      auth: { path: './auth.ts:auth', cache: {} },
+      auth: { path: './auth.ts:auth', colour: 'blue' },
       node_version: '20',
       dependencies: ['.'],
       colour: 'red',
       ui: null,
     });
     expect(warnings).toEqual([
-      expect.stringContaining('not supported yet and left out: checkpointer, http.middleware_order, auth.cache'),
+      expect.stringContaining('not supported yet and left out: checkpointer, http.middleware_order, auth.colour'),
       expect.stringContaining('unknown and left out: colour'),
     ]);
   });

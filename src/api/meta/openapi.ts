@@ -2,14 +2,33 @@ import { z } from 'zod';
 import type { JsonObject } from '../../core/json.ts';
 import type { Route } from '../../http/route.ts';
 
+/** How clients log in: what a project says of it stands beside the built-in keys where those are in use. */
+export interface Security {
+  /** Whether keys of our own may be needed. */
+  keys: boolean;
+  /** Null: the project says nothing. */
+  described: {
+    readonly schemes: object;
+    readonly everywhere: readonly object[] | null;
+    readonly paths: Readonly<Record<string, Readonly<Record<string, readonly object[]>>>>;
+  } | null;
+}
+
 type Io = 'input' | 'output';
 
 /** The OpenAPI 3.1 document of these routes. What it says is what is checked: both come from the same schemas. */
-export function openApiDocument(routes: readonly Route[], version: string): JsonObject {
+export function openApiDocument(
+  routes: readonly Route[],
+  { version, security }: { version: string; security: Security },
+): JsonObject {
   const paths: Record<string, JsonObject> = {};
   for (const route of routes) {
-    const path = route.path.replaceAll(/:(\w+)/g, '{$1}');
-    paths[path] = { ...paths[path], [route.method]: operation(route) };
+    const path = pathOf(route);
+    const own = security.described?.paths[path]?.[route.method];
+    paths[path] = {
+      ...paths[path],
+      [route.method]: { ...operation(route), ...(own && { security: own }) } as JsonObject,
+    };
   }
   return {
     openapi: '3.1.0',
@@ -18,16 +37,29 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
       version,
       description: 'Threads, runs and assistants of LangGraph graphs. Unknown fields are named in a `Warning` header.',
     },
-    // Where authentication is configured, one of these is needed by everything that does not say otherwise.
-    security: [{}, { key: [] }, { bearer: [] }],
-    components: {
-      securitySchemes: {
-        key: { type: 'apiKey', in: 'header', name: 'x-api-key' },
-        bearer: { type: 'http', scheme: 'bearer' },
-      },
-    },
+    ...securityOf(security),
     paths,
   };
+}
+
+/** As OpenAPI writes it: `/threads/{thread_id}`. */
+export function pathOf({ path }: Pick<Route, 'path'>): string {
+  return path.replaceAll(/:(\w+)/g, '{$1}');
+}
+
+/** Where authentication is configured, one of these is needed by everything that does not say otherwise. */
+function securityOf({ keys, described }: Security): JsonObject {
+  const own = keys || described === null;
+  const ownSchemes = {
+    key: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+    bearer: { type: 'http', scheme: 'bearer' },
+  };
+  const ownRequirements = [...(keys ? [] : [{}]), { key: [] }, { bearer: [] }];
+  const security = [...(described?.everywhere ?? []), ...(own ? ownRequirements : [])];
+  return {
+    ...(security.length > 0 && { security }),
+    components: { securitySchemes: { ...(own && ownSchemes), ...described?.schemes } },
+  } as JsonObject;
 }
 
 function operation(route: Route): JsonObject {

@@ -3,16 +3,20 @@ import type { JsonObject } from '../../core/json.ts';
 import { json, jsonObject } from '../../http/fields.ts';
 import { route, type Route } from '../../http/route.ts';
 import { docsPage } from './docs-page.ts';
-import { openApiDocument } from './openapi.ts';
+import { openApiDocument, type Security } from './openapi.ts';
 import { serverInfo } from './service.ts';
 
 const okQuery = z.strictObject({ check_db: z.string().optional() });
 
 /** What is to be known about the server itself. `others` are described together with these. */
-export function metaRoutes(others: readonly Route[], checkDatabase: () => Promise<unknown>): Route[] {
+export function metaRoutes(
+  others: readonly Route[],
+  { checkDatabase, security }: { checkDatabase: () => Promise<unknown>; security: Security },
+): Route[] {
   const info = serverInfo();
   let document: JsonObject | null = null;
-  const described = (): JsonObject => (document ??= openApiDocument([...others, ...own], info.baton.version));
+  const described = (): JsonObject =>
+    (document ??= openApiDocument([...others, ...own], { version: info.baton.version, security }));
   const own: Route[] = [
     route(
       {
