@@ -3,6 +3,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   api: async () => (await import('./api.ts')).benchApi(),
   saver: async () => (await import('./saver.ts')).benchSaver(),
   wait: async () => (await import('./wait.ts')).benchWait(),
+  schemas: async () => (await import('./schemas.ts')).benchSchemas(),
 };
 
 const name = process.argv[2] ?? '';

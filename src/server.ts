@@ -30,6 +30,7 @@ import { CronScheduler } from './engine/cron-scheduler.ts';
 import { EventLog } from './engine/event-log.ts';
 import { Executor } from './engine/executor.ts';
 import { GraphRegistry } from './engine/graphs/registry.ts';
+import { TypeSchemas } from './engine/graphs/types/type-schemas.ts';
 import type { RunObserver } from './engine/run-observer.ts';
 import { loadEmbedder } from './engine/store/load-embedder.ts';
 import { StoreSweeper } from './engine/store/store-sweeper.ts';
@@ -157,6 +158,7 @@ export class BatonServer {
     }
     // Listening first: what needs a graph waits for it, everything else is answered meanwhile.
     for (const failure of await graphs.loadAll()) log.error(failure.message);
+    if (this.#role.api) void graphs.readTypes();
     if (!this.#role.worker) return;
     await this.worker.start();
     await this.crons.start();
@@ -177,9 +179,10 @@ export class BatonServer {
 
   /** Hands runs back, ends connections, and stops what this process started, the database last. */
   async stop(): Promise<void> {
-    const { streams, saver, store, database, postgres, sweepers } = this.#parts;
+    const { streams, saver, store, database, postgres, sweepers, types } = this.#parts;
     for (const sweeper of sweepers) sweeper.stop();
     await this.crons.stop();
+    await types.stop();
     await this.worker.stop(this.config.worker.graceMs);
     await this.webhooks.stop();
     streams.stop();
@@ -210,6 +213,7 @@ export interface ServerParts {
   streams: RunStreams;
   threadStreams: ThreadStreams;
   graphs: GraphRegistry;
+  types: TypeSchemas;
   saver: DurableSaver;
   states: ThreadStates;
   store: LongTermStore;
@@ -228,7 +232,8 @@ async function openParts(
   const { app } = config.http;
   const customApp = app && asCustomApp(await importExport(app, 'http.app of langgraph.json'));
   const index = await openIndex(config);
-  const graphs = new GraphRegistry(config.graphs);
+  const types = new TypeSchemas({ ...config, log });
+  const graphs = new GraphRegistry(config.graphs, types);
   const opened = new Database({
     url: config.databaseUrl ?? postgres?.url ?? '',
     log,
@@ -267,6 +272,7 @@ async function openParts(
     streams,
     threadStreams: new ThreadStreams({ turns: new ThreadTurns(database), events: runEvents, streams }),
     graphs,
+    types,
     saver,
     states: new ThreadStates({ graphs, saver, threads, store }),
     store,

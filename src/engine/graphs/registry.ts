@@ -10,7 +10,8 @@ import {
   type FactoryRuntime,
   type LoadedGraph,
 } from './load-graph.ts';
-import { schemasOf, type GraphSchemas } from './schemas.ts';
+import { declaresSchema, schemasOf, type GraphSchemas } from './schemas.ts';
+import type { TypeSchemas } from './types/type-schemas.ts';
 
 export type { CompiledGraph } from './load-graph.ts';
 export type { GraphSchemas } from './schemas.ts';
@@ -38,10 +39,13 @@ export interface SubgraphQuery {
 /** The graphs of one project. Each is imported once, when it is first needed or by {@link loadAll}. */
 export class GraphRegistry {
   readonly #sources: ReadonlyMap<string, GraphSource>;
+  readonly #types: TypeSchemas | null;
   readonly #loaded = new Map<string, Promise<LoadedGraph>>();
 
-  constructor(sources: Readonly<Record<string, GraphSource>>) {
+  /** Without `types` nothing is known of a state that only TypeScript knows, but the names of its keys. */
+  constructor(sources: Readonly<Record<string, GraphSource>>, types: TypeSchemas | null = null) {
     this.#sources = new Map(Object.entries(sources));
+    this.#types = types;
   }
 
   ids(): string[] {
@@ -85,7 +89,20 @@ export class GraphRegistry {
 
   /** Errors as in {@link get}; what cannot be known about a graph is an object schema that takes everything. */
   async schemas(graphId: string, config?: FactoryConfig): Promise<GraphSchemas & { graph_id: string }> {
-    return { graph_id: graphId, ...schemasOf(await this.#compiled(graphId, config)) };
+    const graph = await this.#compiled(graphId, config);
+    const typed = declaresSchema(graph) ? {} : await this.#types?.of(this.source(graphId));
+    return { graph_id: graphId, ...schemasOf(graph, typed) };
+  }
+
+  /** Reads ahead what {@link schemas} would have to wait for. */
+  async readTypes(): Promise<void> {
+    const reads = this.ids().map(async (graphId) => {
+      // What cannot be loaded is not asked for, and a factory is not called for this.
+      const loaded = await this.#load(graphId).catch(() => null);
+      if (!loaded || ('compiled' in loaded && declaresSchema(loaded.compiled))) return;
+      await this.#types?.read(this.source(graphId));
+    });
+    await Promise.all(reads);
   }
 
   /** Nodes and edges as the wire has them; `xray` draws subgraphs too, a number to that depth. Errors as in {@link get}. */

@@ -19,17 +19,23 @@ export interface GraphSchemas {
 type ZodRegistry = Parameters<typeof getStateTypeSchema>[1];
 type Extract = (graph: unknown, registry?: ZodRegistry) => unknown;
 
+/** Whether the graph itself knows its schema: its state is declared by zod or a StateSchema. */
+export function declaresSchema(graph: CompiledGraph): boolean {
+  return extract(getStateTypeSchema, graph) !== undefined;
+}
+
 /**
- * The schemas of a graph whose state is declared by zod or a StateSchema. Any other state gives permissive schemas that
- * name its channels. Never throws: a schema that has no JSON form is permissive as well.
+ * What the graph itself knows of its schemas, then what `typed` says, then permissive ones that name its channels. Never
+ * throws: a schema that has no JSON form is permissive as well.
  */
-export function schemasOf(graph: CompiledGraph): GraphSchemas {
-  const context = extract(getConfigTypeSchema, graph) ?? { type: 'object' };
+export function schemasOf(graph: CompiledGraph, typed: Partial<GraphSchemas> = {}): GraphSchemas {
+  const context = extract(getConfigTypeSchema, graph) ?? typed.context_schema ?? { type: 'object' };
   const state = Object.keys(graph.channels).filter((name) => !isInternal(name));
+  const open = (keys: string | string[] | undefined) => permissive(keysOf(keys, state));
   return {
-    input_schema: extract(getInputTypeSchema, graph) ?? permissive(keysOf(graph.inputChannels, state)),
-    output_schema: extract(getOutputTypeSchema, graph) ?? permissive(keysOf(graph.outputChannels, state)),
-    state_schema: extract(getStateTypeSchema, graph) ?? permissive(keysOf(graph.streamChannels, state)),
+    input_schema: extract(getInputTypeSchema, graph) ?? typed.input_schema ?? open(graph.inputChannels),
+    output_schema: extract(getOutputTypeSchema, graph) ?? typed.output_schema ?? open(graph.outputChannels),
+    state_schema: extract(getStateTypeSchema, graph) ?? typed.state_schema ?? open(graph.streamChannels),
     config_schema: context,
     context_schema: context,
   };
