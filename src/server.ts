@@ -21,12 +21,16 @@ import { KeptPostgres } from './database/embedded/keep-postgres.ts';
 import { migrate } from './database/migrate.ts';
 import { LongTermStore, type LongTermStoreOptions } from './database/store/long-term-store.ts';
 import { RunEvents } from './database/run-events.ts';
+import { Effects } from './database/effects.ts';
 import { RunQueue } from './database/run-queue.ts';
 import { Runs } from './database/runs.ts';
 import { ThreadTurns } from './database/thread-turns.ts';
 import { Threads } from './database/threads.ts';
 import { WebhookDeliveries } from './database/webhook-deliveries.ts';
 import { CronScheduler } from './engine/cron-scheduler.ts';
+import type { Attempt } from './engine/attempt.ts';
+import { EffectSignals } from './engine/effects/effect-signals.ts';
+import { RunEffects } from './engine/effects/run-effects.ts';
 import { EventLog } from './engine/event-log.ts';
 import { Executor } from './engine/executor.ts';
 import { GraphRegistry } from './engine/graphs/registry.ts';
@@ -48,6 +52,7 @@ import { asCustomApp, type CustomApp } from './http/custom-app.ts';
 import { Front } from './http/front.ts';
 import { closeHttp, listenOn } from './http/listen-on.ts';
 import { onUpgrade, type Sockets } from './http/sockets.ts';
+import { plainCodec } from './state/codec/codec.ts';
 import type { DurableSaver } from './state/durable-saver.ts';
 import { openState } from './state/open-state.ts';
 
@@ -160,6 +165,7 @@ export class BatonServer {
     for (const failure of await graphs.loadAll()) log.error(failure.message);
     if (this.#role.api) void graphs.readTypes();
     if (!this.#role.worker) return;
+    await this.#parts.effectSignals.start(database.listener);
     await this.worker.start();
     await this.crons.start();
     if (this.config.webhooks.rules.enabled) await this.webhooks.start();
@@ -185,6 +191,7 @@ export class BatonServer {
     await types.stop();
     await this.worker.stop(this.config.worker.graceMs);
     await this.webhooks.stop();
+    this.#parts.effectSignals.stop();
     streams.stop();
     this.#sockets.close();
     await closeHttp(this.#http);
@@ -210,6 +217,8 @@ export interface ServerParts {
   crons: Crons;
   queue: RunQueue;
   runEvents: RunEvents;
+  effects: Effects;
+  effectSignals: EffectSignals;
   streams: RunStreams;
   threadStreams: ThreadStreams;
   graphs: GraphRegistry;
@@ -269,6 +278,8 @@ async function openParts(
     crons: new Crons(database),
     queue,
     runEvents,
+    effects: new Effects(database),
+    effectSignals: new EffectSignals(),
     streams,
     threadStreams: new ThreadStreams({ turns: new ThreadTurns(database), events: runEvents, streams }),
     graphs,
@@ -309,11 +320,13 @@ function createWorker(
   parts: ServerParts,
   { observer, within }: { observer: RunObserver; within: <T>(work: () => T) => T },
 ): Worker {
-  const { queue, runEvents, streams, graphs, log, database } = parts;
-  const { concurrency, leaseMs, pollMs, maxAttempts } = config.worker;
+  const { queue, runEvents, streams, graphs, log, database, effects, effectSignals: signals, saver } = parts;
+  const { concurrency, leaseMs, pollMs, maxAttempts, parkAfterMs } = config.worker;
   const events = new EventLog({ events: runEvents, streams });
   const { autoDurability } = config;
-  const executor = new Executor({ ...parts, events, observer, maxAttempts, autoDurability });
+  const effectsOf = (attempt: Attempt) =>
+    new RunEffects({ effects, saver, codec: plainCodec, signals, parkAfterMs }, attempt);
+  const executor = new Executor({ ...parts, events, observer, effectsOf, maxAttempts, autoDurability });
   return new Worker({
     queue,
     executor: { execute: (attempt) => within(() => executor.execute(attempt)) },

@@ -6,6 +6,7 @@ import type { BatonConfig } from '../config/config.ts';
 import type { Assistants } from '../database/assistants.ts';
 import type { Crons } from '../database/crons.ts';
 import type { Database } from '../database/database.ts';
+import type { Effects } from '../database/effects.ts';
 import type { Runs } from '../database/runs.ts';
 import type { Threads } from '../database/threads.ts';
 import type { WebhookDeliveries } from '../database/webhook-deliveries.ts';
@@ -27,6 +28,8 @@ import { assistantRoutes } from './assistants/routes.ts';
 import { AssistantService } from './assistants/service.ts';
 import { cronRoutes } from './crons/routes.ts';
 import { CronService } from './crons/service.ts';
+import { effectRoutes } from './effects/routes.ts';
+import { EffectService } from './effects/service.ts';
 import { mcpRoutes } from './mcp/routes.ts';
 import { AssistantTools } from './mcp/service.ts';
 import { metricsRoutes } from './meta/metrics-routes.ts';
@@ -56,6 +59,7 @@ export interface ApiParts {
   threads: Threads;
   runs: Runs;
   crons: Crons;
+  effects: Effects;
   streams: RunStreams;
   threadStreams: ThreadStreams;
   graphs: GraphRegistry;
@@ -102,6 +106,7 @@ export function createApi(parts: ApiParts): Api {
       ...threadRoutes(threads, { heartbeatMs }),
       threadStreamRoute(new ThreadStreamService(parts), { heartbeatMs }),
       ...protocolRoutes(protocol, commands, { heartbeatMs }),
+      ...effectRoutes(new EffectService(parts.effects)),
     ],
     runs: [
       ...runRoutes(runs, answers),

@@ -55,6 +55,8 @@ export type BatonConfig = DeepReadonly<{
     maxAttempts: number;
     /** How long a stopping worker waits for running nodes to end before it hands their runs back. */
     graceMs: number;
+    /** How long a sleeping run keeps its worker. */
+    parkAfterMs: number;
   };
   /** How much work of a run with durability `auto` a crash may cost: node time, and money in US dollars. */
   autoDurability: { ms: number; cost: number };
@@ -96,6 +98,7 @@ const DEFAULTS = {
   graceSeconds: 10,
   maxAttempts: 5,
   ...WEBHOOK_DEFAULTS,
+  parkAfterSeconds: 5,
   logLevel: 'info' as LogLevel,
 };
 
@@ -137,6 +140,7 @@ export function loadConfig({
       pollMs: 1000,
       maxAttempts: set.maxAttempts,
       graceMs: set.graceSeconds * 1000,
+      parkAfterMs: set.parkAfterSeconds * 1000,
     },
     autoDurability: settings.autoDurability,
     store: project.store,

@@ -25,6 +25,7 @@ export function readEnv(env: Environment) {
     leaseSeconds: integer(env, 'BATON_LEASE_SECONDS', { min: 1, max: 3600 }),
     graceSeconds: integer(env, 'BATON_GRACE_SECONDS', { min: 0, max: 3600 }),
     maxAttempts: integer(env, 'BATON_MAX_ATTEMPTS', { min: 1, max: 100 }),
+    parkAfterSeconds: integer(env, 'BATON_PARK_AFTER_SECONDS', { min: 0, max: 3600 }),
 
     // Whom it tells
     webhookSecret: text(env, 'BATON_WEBHOOK_SECRET'),

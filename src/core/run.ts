@@ -1,4 +1,5 @@
 import type { RunConfig } from './assistant.ts';
+import type { Parking } from './effect.ts';
 import type { Json, JsonObject } from './json.ts';
 
 export const RUN_STATUSES = ['pending', 'running', 'success', 'error', 'timeout', 'interrupted'] as const;
@@ -80,6 +81,8 @@ export interface Run {
   metadata: JsonObject;
   kwargs: RunKwargs;
   multitask_strategy: MultitaskStrategy;
+  /** What it waits for that has given up its worker, and until when (null: until an event comes). */
+  waits_for?: { until: string | null; tasks: Parking[] } | null;
 }
 
 /** How a run is stopped from outside: keep what it did, stop at the next step boundary, or undo it. */

@@ -13,6 +13,8 @@ export const CHANNELS = {
   events: 'baton_events',
   /** A webhook is to be sent. No payload. */
   webhooks: 'baton_webhooks',
+  /** An effect stands differently. Payload: effect id. */
+  effects: 'baton_effects',
 } as const;
 
 /** SQL that tells the readers of a row's `run_id` and `thread_id`. `seq`: SQL of the highest number that was added. */

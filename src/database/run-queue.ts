@@ -1,10 +1,12 @@
 import type { AuthUser } from '../core/caller.ts';
+import type { Parking } from '../core/effect.ts';
 import { FencedError } from '../core/errors.ts';
 import { END_EVENT } from '../core/run-event.ts';
 import type { CancelAction, Run, RunError, RunStatus } from '../core/run.ts';
 import type { ThreadOutcome } from '../core/thread.ts';
 import { CHANNELS, notifyEvents } from './channels.ts';
 import { breaksUnique, type Database } from './database.ts';
+import { NEVER } from './runs.ts';
 import { lockThread, outcomeValues, SETTLE, showOutcome } from './threads.ts';
 
 /** A run in the hands of a worker. */
@@ -147,6 +149,23 @@ export class RunQueue {
     );
   }
 
+  /**
+   * Gives up the worker until the first of these can go on. Under the thread's lock: what wakes it, or tells it to stop, came
+   * before and is seen, or comes after and sees it parked. Throws FencedError.
+   */
+  async park({ run_id, thread_id, fencing_token }: AttemptRef, parkings: readonly Parking[]): Promise<void> {
+    await this.#db.transaction(async (tx) => {
+      await lockThread(tx, thread_id);
+      const parked = await tx.query(
+        `update baton.runs set status = 'pending', worker_id = null, lease_until = null, updated_at = now(), progress = null,
+           waits_for = $3, available_at = case when cancel_action is null then coalesce((${FIRST_DUE}), now()) else now() end
+         where run_id = $1 and fencing_token = $2 and status = 'running' returning pg_notify('${CHANNELS.runs}', '')`,
+        [run_id, fencing_token, JSON.stringify(parkings), parkings.map(({ effect_id }) => effect_id)],
+      );
+      if (parked.length === 0) throw new FencedError(thread_id);
+    });
+  }
+
   /** How many runs wait, and how many any worker executes. */
   async countActive(): Promise<{ pending: number; running: number }> {
     const [counts] = await this.#db.query<{ pending: number; running: number }>(
@@ -166,6 +185,14 @@ export class RunQueue {
     return rows.map((row) => row.thread_id);
   }
 }
+
+/** When the first of the effects $4 can go on. */
+const FIRST_DUE = `
+  select min(case
+    when e.status <> 'waiting' or e.kind = 'event' and exists (
+      select 1 from baton.thread_events t where t.thread_id = e.by_thread_id and t.name = e.name and t.taken_by is null) then now()
+    else coalesce(e.wake_at, ${NEVER}) end)
+  from baton.effects e where e.effect_id = any($4::uuid[])`;
 
 /** $1: fencing tokens, $2: milliseconds. In the order of their ids, as `RunEvents.append` locks them. */
 export const EXTEND_LEASES = `update baton.runs set lease_until = now() + $2 * interval '1 millisecond'
@@ -214,7 +241,7 @@ const CLAIM = `
   )
   update baton.runs r set status = 'running', worker_id = $1, lease_until = now() + $4 * interval '1 millisecond',
     fencing_token = nextval('baton.fencing_token'), turn = coalesce(r.turn, nextval('baton.turn')), attempt = attempt + 1,
-    started_at = coalesce(started_at, now()), updated_at = now()
+    started_at = coalesce(started_at, now()), updated_at = now(), waits_for = null
   from chosen where r.run_id = chosen.run_id
   returning r.run_id, thread_id, assistant_id, graph_id, created_at, updated_at, status, metadata, kwargs, multitask_strategy,
     extract(epoch from now() - available_at)::float8 * 1000 waited_ms, fencing_token, attempt, cancel_action, auth_user`;

@@ -10,7 +10,12 @@ import { CHANNELS, notifyEvents } from './channels.ts';
 import type { Database, Queryable } from './database.ts';
 import { IS_BUSY, lockThread, UNLESS_DELETED } from './threads.ts';
 
+/** When a run goes on that waits for nothing but an event. */
+export const NEVER = `timestamptz '9999-12-31 00:00:00+00'`;
+
 const COLUMNS = 'run_id, thread_id, assistant_id, created_at, updated_at, status, metadata, kwargs, multitask_strategy';
+const SHOWN = `${COLUMNS}, case when waits_for is not null then
+  json_build_object('until', nullif(available_at, ${NEVER}), 'tasks', waits_for) end waits_for`;
 /** A run belongs to whom its thread belongs to. `$n` is the parameter with what the thread's metadata must contain. */
 const within = (n: number) =>
   `exists (select 1 from baton.threads t where t.thread_id = runs.thread_id and t.metadata @> $${n})`;
@@ -91,19 +96,19 @@ export class Runs implements Guarded<Runs> {
 
   async get(threadId: string, runId: string): Promise<Run | null> {
     const [row] = await this.#db.query<Run>(
-      `select ${COLUMNS} from baton.runs where thread_id = $1 and run_id = $2 and ${within(3)}`,
+      `select ${SHOWN} from baton.runs where thread_id = $1 and run_id = $2 and ${within(3)}`,
       [threadId, runId, this.#access.contains],
     );
-    return row ?? null;
+    return row ? shown(row) : null;
   }
 
   /** By its id alone. */
   async find(runId: string): Promise<Run | null> {
-    const [row] = await this.#db.query<Run>(`select ${COLUMNS} from baton.runs where run_id = $1 and ${within(2)}`, [
+    const [row] = await this.#db.query<Run>(`select ${SHOWN} from baton.runs where run_id = $1 and ${within(2)}`, [
       runId,
       this.#access.contains,
     ]);
-    return row ?? null;
+    return row ? shown(row) : null;
   }
 
   /** Newest first. */
@@ -111,11 +116,12 @@ export class Runs implements Guarded<Runs> {
     threadId: string,
     page: { limit: number; offset: number; status?: RunStatus | undefined },
   ): Promise<Run[]> {
-    return this.#db.query(
-      `select ${COLUMNS} from baton.runs where thread_id = $1 and ($2::text is null or status = $2) and ${within(5)}
+    const runs = await this.#db.query<Run>(
+      `select ${SHOWN} from baton.runs where thread_id = $1 and ($2::text is null or status = $2) and ${within(5)}
        order by position desc limit $3 offset $4`,
       [threadId, page.status ?? null, page.limit, page.offset, this.#access.contains],
     );
+    return runs.map(shown);
   }
 
   /** The run that a worker holds on this thread, if any. */
@@ -223,6 +229,11 @@ export async function enqueueRun(tx: Queryable, { access, plan }: RunPlan): Prom
   );
   if (!row) throw new NotFoundError('Thread', run.thread_id);
   return row;
+}
+
+/** Only a run that waits says so. */
+function shown({ waits_for, ...run }: Run): Run {
+  return waits_for ? { ...run, waits_for } : run;
 }
 
 /** False when there is such a thread already. Whoever made it holds its lock. */

@@ -15,7 +15,8 @@ import { type WorkLimit, WorkMeter } from '../state/work-meter.ts';
 import type { Attempt, StopReason } from './attempt.ts';
 import { restsAtBreakpoint } from './breakpoints.ts';
 import type { EventLog, RunLog } from './event-log.ts';
-import { timeNodes } from './node-times.ts';
+import type { RunEffects } from './effects/run-effects.ts';
+import { withoutParkings } from './effects/parkings.ts';
 import { streamGraph } from './graph-stream.ts';
 import type { GraphRegistry } from './graphs/registry.ts';
 import { LANGGRAPH_VERSION } from './langgraph-version.ts';
@@ -23,7 +24,8 @@ import { runInput } from './run-input.ts';
 import type { RunObserver } from './run-observer.ts';
 import { streamProtocolEvents } from './protocol/graph-events.ts';
 import type { RunStreams } from './streams.ts';
-import type { ThreadStates } from './thread-state.ts';
+import type { ReachedOutcome, ThreadStates } from './thread-state.ts';
+import { watchNodes } from './watch-nodes.ts';
 
 export interface ExecutorParts {
   queue: RunQueue;
@@ -35,6 +37,7 @@ export interface ExecutorParts {
   events: EventLog;
   streams: RunStreams;
   observer: RunObserver;
+  effectsOf: (attempt: Attempt) => RunEffects;
   /** Attempts in a row that may begin without the state having moved. */
   maxAttempts: number;
   /** How much work of a run with durability `auto` may be lost to a crash. */
@@ -49,7 +52,12 @@ const BREAK_MS = 1000;
 const DISCARDS = new Set<StopReason>(['rollback', 'lease_lost']);
 
 /** How the graph's execution came to an end. */
-type Ending = { kind: 'done' } | { kind: 'failed'; error: RunError } | { kind: 'stopped'; reason: StopReason };
+type Ending =
+  | { kind: 'done' }
+  /** Nodes wait for their time, and nothing else is left to do. */
+  | { kind: 'parked' }
+  | { kind: 'failed'; error: RunError }
+  | { kind: 'stopped'; reason: StopReason };
 
 /** Executes one attempt of a run: from the last checkpoint to the graph's end, a stop, or the loss of the lease. */
 export class Executor {
@@ -129,7 +137,7 @@ export class Executor {
 
   /** `resumes`: an earlier attempt has applied the input; this one goes on from the last checkpoint. */
   async #runGraph(attempt: Attempt, runLog: RunLog, resumes: boolean): Promise<Ending> {
-    const { graphs, saver, store, observer } = this.#parts;
+    const { graphs, saver, store, observer, effectsOf } = this.#parts;
     const { run } = attempt;
     const { kwargs } = run;
     try {
@@ -139,7 +147,8 @@ export class Executor {
         config: { configurable: withUser(run.kwargs.config.configurable, run.auth_user) },
         context: kwargs.context,
       });
-      timeNodes(graph, (node, end, ms) => observer.nodeEnded(run.graph_id, node, end, ms));
+      const effects = effectsOf(attempt);
+      watchNodes(graph, { ended: (node, end, ms) => observer.nodeEnded(run.graph_id, node, end, ms), effects });
       if (resumes && (await restsAtBreakpoint(graph, run.thread_id, kwargs))) {
         for (const mode of ['updates', 'values'] as const) {
           if (kwargs.stream_mode.includes(mode)) runLog.write(mode, { __interrupt__: [] });
@@ -153,10 +162,12 @@ export class Executor {
           ? streamProtocolEvents(graph, input, config)
           : streamGraph({ graph, input, config, modes: kwargs.stream_mode, subgraphs: kwargs.stream_subgraphs });
       for await (const { event, data } of stream) {
-        runLog.write(event, data);
+        const shown = effects.hasParked ? withoutParkings(data) : data;
+        if (shown === undefined) continue;
+        runLog.write(event, shown);
         await runLog.room();
       }
-      return { kind: 'done' };
+      return { kind: effects.hasParked ? 'parked' : 'done' };
     } catch (error) {
       return endingOf(error, attempt);
     }
@@ -166,6 +177,8 @@ export class Executor {
     switch (ending.kind) {
       case 'done':
         return this.#finish(attempt, runLog, 'success', await this.#outcome(attempt.run));
+      case 'parked':
+        return this.#park(attempt, runLog);
       case 'failed': {
         runLog.write('error', ending.error);
         const outcome = await this.#outcome(attempt.run);
@@ -174,6 +187,16 @@ export class Executor {
       case 'stopped':
         return this.#endStopped(attempt, runLog, ending.reason);
     }
+  }
+
+  /** Gives the run's place to others until the first of its waiting nodes can go on; a question to a person comes first. */
+  async #park(attempt: Attempt, runLog: RunLog): Promise<void> {
+    const outcome = await this.#outcome(attempt.run);
+    if (outcome.parkings.length === 0 || Object.keys(outcome.interrupts).length > 0) {
+      return this.#finish(attempt, runLog, 'success', outcome);
+    }
+    await runLog.flush();
+    await this.#parts.queue.park(attempt.run, outcome.parkings);
   }
 
   async #endStopped(attempt: Attempt, runLog: RunLog, reason: StopReason): Promise<void> {
@@ -227,7 +250,7 @@ export class Executor {
   }
 
   /** When the graph or its state cannot be read, the thread goes on showing what it showed: an end must not depend on it. */
-  async #outcome({ graph_id, thread_id, kwargs, auth_user }: ClaimedRun): Promise<ThreadOutcome> {
+  async #outcome({ graph_id, thread_id, kwargs, auth_user }: ClaimedRun): Promise<ReachedOutcome> {
     const { states, threads } = this.#parts;
     try {
       const configurable = withUser(kwargs.config.configurable, auth_user);
@@ -236,7 +259,8 @@ export class Executor {
       if (isInfrastructure(error)) throw error;
       this.#parts.log.warn({ err: error, thread_id }, 'the state cannot be shown');
       const thread = await threads.get(thread_id);
-      return { status: 'idle', values: thread?.values ?? null, interrupts: thread?.interrupts ?? {}, error: null };
+      const { values = null, interrupts = {} } = thread ?? {};
+      return { status: 'idle', values, interrupts, error: null, parkings: [] };
     }
   }
 }

@@ -1,5 +1,6 @@
 import type { RunnableConfig } from '@langchain/core/runnables';
 import type { StateSnapshot } from '@langchain/langgraph';
+import { parkingIn } from '../core/effect.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import type { Interrupt, Interrupts } from '../core/thread.ts';
 import { toWire } from './wire.ts';
@@ -55,10 +56,10 @@ export function toThreadState(snapshot: StateSnapshot): ThreadState {
   };
 }
 
-/** The interrupts of the tasks that have any. */
-export function interruptsOf(snapshot: StateSnapshot): Interrupts {
-  const waiting = snapshot.tasks.filter((task) => task.interrupts.length > 0);
-  return Object.fromEntries(waiting.map((task) => [task.id, toInterrupts(task.interrupts)]));
+/** The questions of the tasks that have any. */
+export function interruptsOf(tasks: StateSnapshot['tasks']): Interrupts {
+  const questions = tasks.map((task): [string, Interrupt[]] => [task.id, toInterrupts(task.interrupts)]);
+  return Object.fromEntries(questions.filter(([, asked]) => asked.length > 0));
 }
 
 /** The part of a configuration that says which checkpoint it is; null when it says none. */
@@ -87,8 +88,11 @@ function toTaskState(task: StateSnapshot['tasks'][number]): TaskState {
   };
 }
 
+/** A task that waits for its time asks nobody. */
 function toInterrupts(interrupts: StateSnapshot['tasks'][number]['interrupts']): Interrupt[] {
-  return interrupts.map(({ id, value }) => ({ ...(id !== undefined && { id }), value: toWire(value) }));
+  return interrupts.flatMap(({ id, value }) =>
+    parkingIn(value) === null ? [{ ...(id !== undefined && { id }), value: toWire(value) }] : [],
+  );
 }
 
 function errorText(error: unknown): string | null {

@@ -7,6 +7,7 @@ import { InvalidInputError, messageOf, NotFoundError, ServiceError } from '../co
 import { FENCING_TOKEN_KEY } from '../core/fencing.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import type { CheckpointRef, CommandJson } from '../core/run.ts';
+import { type Parking, parkingIn } from '../core/effect.ts';
 import type { Thread, ThreadOutcome } from '../core/thread.ts';
 import type { Threads } from '../database/threads.ts';
 import type { DurableSaver } from '../state/durable-saver.ts';
@@ -38,6 +39,9 @@ interface Place {
   /** For a change by hand. */
   token?: number;
 }
+
+/** What a thread looks like, and what its nodes wait for without anybody's help. */
+export type ReachedOutcome = ThreadOutcome & { parkings: Parking[] };
 
 export interface ThreadStatesParts {
   graphs: GraphRegistry;
@@ -137,7 +141,7 @@ export class ThreadStates {
    * What a thread looks like when nothing runs on it. `interrupted`: a task waits for an answer, or the graph stopped before
    * its end. Whoever knows that it stopped by a failure says so instead.
    */
-  async outcome(graphId: string, threadId: string, config: RunConfig): Promise<ThreadOutcome> {
+  async outcome(graphId: string, threadId: string, config: RunConfig): Promise<ReachedOutcome> {
     const graph = await this.#graph(graphId, config, 'threads.read');
     return outcomeOf(graph, this.#saver, configOf({ thread_id: threadId, config, metadata: {} }));
   }
@@ -182,20 +186,21 @@ async function read(graph: CompiledGraph, config: GraphConfig, subgraphs = false
   return snapshot;
 }
 
-async function outcomeOf(graph: CompiledGraph, saver: DurableSaver, config: GraphConfig): Promise<ThreadOutcome> {
+async function outcomeOf(graph: CompiledGraph, saver: DurableSaver, config: GraphConfig): Promise<ReachedOutcome> {
   const snapshot = await graph.getState(config);
-  const interrupts = interruptsOf(snapshot);
-  if (Object.keys(interrupts).length > 0) {
-    // The question of a task that was answered and has ended stays stored until its step is over.
-    for (const taskId of await finishedTasks(saver, config)) delete interrupts[taskId];
-  }
+  const asking = snapshot.tasks.filter((task) => task.interrupts.length > 0);
+  // The question of a task that was answered and has ended stays stored until its step is over.
+  const finished = new Set(asking.length > 0 ? await finishedTasks(saver, config) : []);
+  const open = asking.filter((task) => !finished.has(task.id));
+  const interrupts = interruptsOf(open);
   // `next` alone does not tell: it is empty while a node waits at its second question.
-  const waits = Object.keys(interrupts).length > 0 || snapshot.next.length > 0;
+  const waits = open.length > 0 || snapshot.next.length > 0;
   return {
     status: waits ? 'interrupted' : 'idle',
     values: snapshot.createdAt === undefined ? null : toWire(snapshot.values),
     interrupts,
     error: null,
+    parkings: open.flatMap((task) => task.interrupts.flatMap(({ value }) => parkingIn(value) ?? [])),
   };
 }
 

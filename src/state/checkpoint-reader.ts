@@ -62,6 +62,12 @@ export class CheckpointReader {
     return this.#codec.decode(row.body, { thread_id, checkpoint_ns, kind: 'checkpoint', id });
   }
 
+  /** What made it: an input, a step of the graph, a change by hand, a fork. */
+  async sourceOf(row: CheckpointRow): Promise<string | undefined> {
+    const { metadata } = JSON.parse(await this.body(row)) as { metadata?: { source?: string } };
+    return metadata?.source;
+  }
+
   async tuple(loaded: LoadedCheckpoint, bodyText: string): Promise<CheckpointTuple> {
     const { row, values } = loaded;
     const plain = !bodyText.includes(TAG_MARK);

@@ -113,6 +113,20 @@ export class DurableSaver extends BaseCheckpointSaver {
     if (this.#driver.release(threadId, token)) this.#heads.forget(threadId);
   }
 
+  /**
+   * The checkpoints of the graph itself whose tasks were executed on the way to this one. One that the branch leaves by a
+   * fork, a change by hand or a new input is not among them. Of no checkpoint: none.
+   */
+  async executedBefore(threadId: string, checkpointId: string | null): Promise<ReadonlySet<string>> {
+    const executed = new Set<string>();
+    if (checkpointId === null) return executed;
+    const line = await this.#driver.chain(threadId, '', checkpointId, Number.MAX_SAFE_INTEGER);
+    for (const { row } of line) {
+      if (row.parent_id !== null && (await this.#reader.sourceOf(row)) === 'loop') executed.add(row.parent_id);
+    }
+    return executed;
+  }
+
   override async getDeltaChannelHistory(options: {
     config: RunnableConfig;
     channels: string[];

@@ -100,13 +100,20 @@ describe.each(['memory:', 'postgres'])('with the state in %s', (store) => {
         values: null,
         interrupts: {},
         error: null,
+        parkings: [],
       });
     });
 
     it('is idle at the end and interrupted at a breakpoint', async () => {
       const thread = await newThread('line');
       const stopped = await run(thread, { log: [] }, { interruptBefore: ['c'] });
-      expect(stopped).toEqual({ status: 'interrupted', values: { log: ['a', 'b'] }, interrupts: {}, error: null });
+      expect(stopped).toEqual({
+        status: 'interrupted',
+        values: { log: ['a', 'b'] },
+        interrupts: {},
+        error: null,
+        parkings: [],
+      });
       const ended = await run(thread, null);
       expect(ended).toMatchObject({ status: 'idle', values: { log: ['a', 'b', 'c'] } });
     });

@@ -2,8 +2,8 @@
 export interface CodecContext {
   thread_id: string;
   checkpoint_ns: string;
-  kind: 'checkpoint' | 'writes' | 'value';
-  /** The checkpoint of a `checkpoint` or of `writes`; the content's id of a `value`. */
+  kind: 'checkpoint' | 'writes' | 'value' | 'effect';
+  /** The checkpoint of a `checkpoint` or of `writes`; the content's id of a `value`; an effect's. */
   id: string;
   /** The task, of `writes`. */
   task_id?: string;

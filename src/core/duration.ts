@@ -1,0 +1,15 @@
+import { InvalidInputError } from './errors.ts';
+
+const MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
+const TEXT = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)$/;
+
+/** Milliseconds, or a number and a unit: `'500ms'`, `'30s'`, `'5m'`, `'2h'`, `'3d'`, `'1w'`. */
+export type Duration = number | `${number}${keyof typeof MS}`;
+
+/** @throws InvalidInputError for what is no duration, or a negative one. */
+export function durationMs(duration: Duration): number {
+  const [, count, unit] = typeof duration === 'string' ? (TEXT.exec(duration.trim()) ?? []) : [];
+  const ms = typeof duration === 'number' ? duration : Number(count) * MS[unit as keyof typeof MS];
+  if (Number.isFinite(ms) && ms >= 0) return ms;
+  throw new InvalidInputError(`${JSON.stringify(duration)} is no duration: write milliseconds, or such as "30s", "2h"`);
+}

@@ -1,0 +1,354 @@
+import { Access, type Guarded } from '../core/access.ts';
+import { claimOf } from '../core/effect-claim.ts';
+import {
+  COUNTED_KEY,
+  type Effect,
+  type EffectCall,
+  type EffectFailure,
+  type EffectStatus,
+  type EffectTurn,
+} from '../core/effect.ts';
+import { FencedError, NotFoundError } from '../core/errors.ts';
+import { uuidv7 } from '../core/ids.ts';
+import type { Json } from '../core/json.ts';
+import { CHANNELS } from './channels.ts';
+import type { Database, Queryable } from './database.ts';
+import type { AttemptRef } from './run-queue.ts';
+import { lockThread } from './threads.ts';
+
+/** How an effect stands for whoever came to it; results as stored bytes. */
+export type StoredState = { effectId: string; asked: number } & (
+  | { is: 'yours'; turn: EffectTurn }
+  | { is: 'done'; result: Uint8Array | null; resultOf: string }
+  | { is: 'failed'; error: EffectFailure }
+  | { is: 'unknown'; turn: EffectTurn; open: boolean }
+  | { is: 'waiting'; leftMs: number | null; busy: boolean }
+);
+
+export interface EffectRequest {
+  call: EffectCall;
+  attempt: AttemptRef;
+  /** Also from one that was begun and never ended. */
+  takeover: boolean;
+  /** Whether this very process executes it right now. */
+  inHand: (effectId: string) => boolean;
+  /** The bytes that an event, or the lack of one in time (null), is recorded as. */
+  encodeEvent: (event: { payload: Json; received_at: string } | null, effectId: string) => Promise<Uint8Array>;
+}
+
+interface Row {
+  effect_id: string;
+  kind: EffectCall['kind'];
+  status: Effect['status'];
+  args_hash: string | null;
+  attempts: number;
+  idempotency_key: string;
+  fencing_token: number;
+  holder_lives: boolean;
+  result: Uint8Array | null;
+  error: EffectFailure | null;
+  left_ms: number | null;
+  age_ms: number;
+  asks: number;
+  answers: number;
+  asked_in: string | null;
+  reused_from: string | null;
+}
+
+/** An effect of the same site. */
+export interface DoneElsewhere {
+  effect_id: string;
+  args_hash: string | null;
+  checkpoint_id: string | null;
+  reused_from: string | null;
+  /** Whether it is the very effect that is asked about. */
+  is_here: boolean;
+}
+
+/** The ledger of effects. A row is written before a node goes on, so that whoever executes it again finds it. */
+export class Effects implements Guarded<Effects> {
+  readonly #db: Database;
+  readonly #access: Access;
+  constructor(database: Database, access = Access.everything) {
+    this.#db = database;
+    this.#access = access;
+  }
+
+  within(access: Access): Effects {
+    return new Effects(this.#db, access);
+  }
+
+  /**
+   * Takes the turn of an effect, or says how it stands. Throws FencedError when the run is no longer this attempt's, and
+   * ConflictError when the same effect was recorded for something else.
+   */
+  async come(request: EffectRequest): Promise<StoredState> {
+    const { call, attempt } = request;
+    const effectId = uuidv7();
+    const [made] = await this.#db.prepared<{ idempotency_key: string }>(INSERT, [
+      effectId,
+      call.kind,
+      ...identityOf(call, attempt),
+      call.site,
+      call.argsHash,
+      call.kind === 'effect' ? 'started' : 'waiting',
+      attempt.run_id,
+      attempt.fencing_token,
+      call.node,
+      call.checkpointId,
+      call.timeoutMs,
+    ]);
+    if (made && call.kind !== 'event') {
+      if (call.kind === 'sleep') return { is: 'waiting', effectId, asked: 0, leftMs: call.timeoutMs, busy: false };
+      const turn = { effectId, attempt: 1, idempotencyKey: made.idempotency_key, ageMs: 0 };
+      return { is: 'yours', effectId, asked: 0, turn };
+    }
+    return this.#db.transaction((tx) => returned(tx, request));
+  }
+
+  /** Throws FencedError when another attempt has taken it over. */
+  async done(turn: EffectTurn, result: Uint8Array): Promise<void> {
+    await this.#end(turn, 'done', {
+      change: 'result = $4, error = null, ended_at = now(), wake_at = null',
+      value: result,
+    });
+  }
+
+  async failed(turn: EffectTurn, failure: EffectFailure, retryMs: number | null): Promise<void> {
+    const value = JSON.stringify(failure);
+    if (retryMs === null) {
+      await this.#end(turn, 'failed', { change: 'error = $4, ended_at = now(), wake_at = null', value });
+    } else {
+      const wakeAt = `now() + ${Math.ceil(retryMs)} * interval '1 millisecond'`;
+      await this.#end(turn, 'waiting', { change: `error = $4, wake_at = ${wakeAt}`, value });
+    }
+  }
+
+  /** Failures are forgotten with the execution of the node that they made fail: the next one tries again. */
+  async forgetFailures(attempt: AttemptRef, effectIds: string[]): Promise<void> {
+    await this.#db.query(
+      `update baton.effects set status = 'waiting', wake_at = now(), ended_at = null
+       where effect_id = any($1::uuid[]) and status = 'failed' and fencing_token <= $2`,
+      [effectIds, attempt.fencing_token],
+    );
+  }
+
+  /** What was done in this thread at the same site, at other places: in other branches, or earlier in this one. */
+  async elsewhere({ thread_id }: AttemptRef, call: EffectCall): Promise<DoneElsewhere[]> {
+    return this.#db.query(
+      `select effect_id, args_hash, checkpoint_id, reused_from, place = $5 is_here from baton.effects
+       where thread_id = $1 and name = $2 and key = $3 and scope = 'step' and site = $4 and (status = 'done' or place = $5)
+       order by started_at, effect_id`,
+      [thread_id, call.name, call.key, call.site, call.place],
+    );
+  }
+
+  /** Records that an effect was done as another one: its result is the other's. */
+  async adopt(attempt: AttemptRef, call: EffectCall, from: string): Promise<void> {
+    await this.#db.query(
+      `insert into baton.effects (effect_id, kind, scope, thread_id, place, name, key, site, args_hash, status, attempts, run_id,
+         by_thread_id, fencing_token, node, checkpoint_id, idempotency_key, result, reused_from, ended_at)
+       select $1::uuid, e.kind, e.scope, r.thread_id, $2::text, e.name, e.key, e.site, e.args_hash, e.status, 0, r.run_id, r.thread_id,
+         r.fencing_token, $3::text, $4::text, e.idempotency_key, e.result, coalesce(e.reused_from, e.effect_id), now()
+       from baton.effects e, baton.runs r
+       where e.effect_id = $5 and r.run_id = $6 and r.fencing_token = $7 and r.status = 'running' on conflict do nothing`,
+      [uuidv7(), call.place, call.node, call.checkpointId, from, attempt.run_id, attempt.fencing_token],
+    );
+  }
+
+  /** Notes that a person is about to be asked in that step whether it happened. */
+  async asking(turn: EffectTurn, place: string): Promise<void> {
+    await this.#db.query(
+      `update baton.effects set asked_in = $3,
+         asks = case when asked_in = $3 then asks + 1 else 1 end, answers = case when asked_in = $3 then answers else 0 end
+       where effect_id = $1 and attempts = $2`,
+      [turn.effectId, turn.attempt, place],
+    );
+  }
+
+  /** The effects of a thread, the oldest first. Throws NotFoundError. */
+  async list(threadId: string, page: { limit: number; offset: number }): Promise<Effect[]> {
+    await this.#requireThread(threadId);
+    return this.#db.query(
+      `select effect_id, kind, name, scope, case when starts_with(key, '${COUNTED_KEY}') then null else key end key, status, attempts, idempotency_key, node, run_id, checkpoint_id, error, wake_at,
+         started_at, ended_at, extract(epoch from ended_at - started_at)::float8 * 1000 duration_ms, reused_from
+       from baton.effects where by_thread_id = $1 order by started_at, effect_id limit $2 offset $3`,
+      [threadId, page.limit, page.offset],
+    );
+  }
+
+  /** Ends the sleeps of a thread early, or those of one name. Returns how many. Throws NotFoundError. */
+  async wake(threadId: string, name: string | null): Promise<number> {
+    return this.#db.transaction(async (tx) => {
+      if (!(await lockThread(tx, threadId, this.#access))) throw new NotFoundError('Thread', threadId);
+      const woken = await tx.query(
+        `update baton.effects set wake_at = now() where by_thread_id = $1 and status = 'waiting' and kind <> 'event'
+           and wake_at > now() and ($2::text is null or name = $2)
+         returning pg_notify('${CHANNELS.effects}', effect_id::text)`,
+        [threadId, name],
+      );
+      if (woken.length > 0) await rouse(tx, threadId);
+      return woken.length;
+    });
+  }
+
+  /**
+   * Tells a thread something; a node that waits for it, now or later, gets it. False when that event was told before.
+   * Throws NotFoundError.
+   */
+  async tell(threadId: string, event: { name: string; payload: Json; event_id: string | null }): Promise<boolean> {
+    return this.#db.transaction(async (tx) => {
+      if (!(await lockThread(tx, threadId, this.#access))) throw new NotFoundError('Thread', threadId);
+      const told = await tx.query(
+        `insert into baton.thread_events (thread_id, name, payload, event_id) values ($1, $2, $3, $4)
+         on conflict (thread_id, event_id) do nothing returning 1`,
+        [threadId, event.name, JSON.stringify(event.payload), event.event_id],
+      );
+      const waiting = await tx.query(
+        `select pg_notify('${CHANNELS.effects}', effect_id::text) from baton.effects
+         where by_thread_id = $1 and kind = 'event' and name = $2 and status = 'waiting'`,
+        [threadId, event.name],
+      );
+      if (told.length > 0 && waiting.length > 0) await rouse(tx, threadId);
+      return told.length > 0;
+    });
+  }
+
+  async #requireThread(threadId: string): Promise<void> {
+    const rows = await this.#db.query('select 1 from baton.threads where thread_id = $1 and metadata @> $2', [
+      threadId,
+      this.#access.contains,
+    ]);
+    if (rows.length === 0) throw new NotFoundError('Thread', threadId);
+  }
+
+  /** The turn's number guards it: whoever took it over has a higher one. Said twice, it is the same. */
+  async #end(
+    { effectId, attempt }: EffectTurn,
+    status: EffectStatus,
+    { change, value }: { change: string; value: unknown },
+  ): Promise<void> {
+    const ended = await this.#db.query(
+      `update baton.effects set status = $3::text, ${change} where effect_id = $1 and attempts = $2 and status in ('started', $3::text)
+       returning pg_notify('${CHANNELS.effects}', effect_id::text)`,
+      [effectId, attempt, status, value],
+    );
+    if (ended.length === 0) throw new FencedError(`of effect ${effectId}`);
+  }
+}
+
+/** Under the thread's row lock, as a run is parked: one of the two sees the other. */
+async function rouse(tx: Queryable, threadId: string): Promise<void> {
+  await tx.query(
+    `with roused as (
+       update baton.runs set available_at = least(available_at, now()), updated_at = now()
+       where thread_id = $1 and status = 'pending' and waits_for is not null returning 1
+     ) select pg_notify('${CHANNELS.runs}', '') from roused`,
+    [threadId],
+  );
+}
+
+/** An effect that was there before: under its row's lock. */
+async function returned(tx: Queryable, request: EffectRequest): Promise<StoredState> {
+  const { call, attempt, inHand } = request;
+  await requireTurn(tx, attempt);
+  const [row] = await tx.query<Row>(FIND, identityOf(call, attempt));
+  // Its thread was deleted between the two statements.
+  if (!row) throw new FencedError(attempt.thread_id);
+  const { effect_id: effectId, left_ms: leftMs } = row;
+  const asked = row.asked_in === call.at ? row.asks : 0;
+  const is_held = row.fencing_token === attempt.fencing_token ? inHand(effectId) : row.holder_lives;
+  switch (claimOf({ ...row, is_held }, call)) {
+    case 'return':
+      return { effectId, asked, ...outcomeOf(row) };
+    case 'unknown':
+      if (!request.takeover && call.onUnknown !== 'retry') {
+        return { effectId, asked, is: 'unknown', turn: turnOf(row), open: asked > row.answers };
+      }
+      return { effectId, asked, is: 'yours', turn: await take(tx, row, attempt) };
+    case 'take':
+      return { effectId, asked, is: 'yours', turn: await take(tx, row, attempt) };
+    case 'busy':
+      return { effectId, asked, is: 'waiting', leftMs: null, busy: true };
+    case 'wait':
+      return (await takeEvent(tx, request, effectId)) ?? { effectId, asked, is: 'waiting', leftMs, busy: false };
+    case 'expire':
+      return (await takeEvent(tx, request, effectId)) ?? (await expire(tx, request, effectId));
+  }
+}
+
+function outcomeOf({ effect_id, status, result, error, reused_from }: Row) {
+  if (status === 'failed') return { is: 'failed', error: error ?? UNNAMED } as const;
+  return { is: 'done', result, resultOf: reused_from ?? effect_id } as const;
+}
+
+function turnOf({ effect_id, attempts, idempotency_key, age_ms }: Row): EffectTurn {
+  return { effectId: effect_id, attempt: attempts, idempotencyKey: idempotency_key, ageMs: age_ms };
+}
+
+const UNNAMED: EffectFailure = { name: 'Error', message: 'It failed' };
+
+async function requireTurn(tx: Queryable, { run_id, thread_id, fencing_token }: AttemptRef): Promise<void> {
+  const held = await tx.query(
+    `select 1 from baton.runs where run_id = $1 and fencing_token = $2 and status = 'running'`,
+    [run_id, fencing_token],
+  );
+  if (held.length === 0) throw new FencedError(thread_id);
+}
+
+async function take(tx: Queryable, row: Row, attempt: AttemptRef): Promise<EffectTurn> {
+  await tx.query(
+    `update baton.effects set status = 'started', attempts = attempts + 1, run_id = $2, by_thread_id = $3, fencing_token = $4,
+       wake_at = null, ended_at = null, answers = asks where effect_id = $1`,
+    [row.effect_id, attempt.run_id, attempt.thread_id, attempt.fencing_token],
+  );
+  return { ...turnOf(row), attempt: row.attempts + 1 };
+}
+
+async function takeEvent(tx: Queryable, request: EffectRequest, effectId: string): Promise<StoredState | null> {
+  const { call, attempt, encodeEvent } = request;
+  if (call.kind !== 'event') return null;
+  const [event] = await tx.query<{ payload: Json; received_at: string }>(
+    `update baton.thread_events set taken_by = $3 where thread_id = $1 and position = (
+       select position from baton.thread_events where thread_id = $1 and name = $2 and taken_by is null
+       order by position limit 1 for update
+     ) returning payload, created_at received_at`,
+    [attempt.thread_id, call.name, effectId],
+  );
+  return event ? settled(tx, effectId, await encodeEvent(event, effectId)) : null;
+}
+
+async function expire(tx: Queryable, { call, encodeEvent }: EffectRequest, effectId: string): Promise<StoredState> {
+  return settled(tx, effectId, call.kind === 'event' ? await encodeEvent(null, effectId) : null);
+}
+
+async function settled(tx: Queryable, effectId: string, result: Uint8Array | null): Promise<StoredState> {
+  await tx.query(`update baton.effects set status = 'done', result = $2, ended_at = now() where effect_id = $1`, [
+    effectId,
+    result,
+  ]);
+  return { is: 'done', effectId, asked: 0, result, resultOf: effectId };
+}
+
+/** Parameters $1–$5 of FIND. */
+function identityOf(call: EffectCall, { thread_id }: AttemptRef): unknown[] {
+  return [call.scope, call.scope === 'global' ? null : thread_id, call.place, call.name, call.key];
+}
+
+const INSERT = `
+  insert into baton.effects (effect_id, kind, scope, thread_id, place, name, key, site, args_hash, status, run_id, by_thread_id,
+    fencing_token, node, checkpoint_id, wake_at, idempotency_key)
+  select $1::uuid, $2::text, $3::text, $4::uuid, $5::text, $6::text, $7::text, $8::text, $9::text, $10::text, run_id, thread_id,
+    fencing_token, $13::text, $14::text, now() + $15::float8 * interval '1 millisecond', $1::uuid::text
+  from baton.runs where run_id = $11::uuid and fencing_token = $12::bigint and status = 'running'
+  on conflict do nothing returning idempotency_key`;
+
+const FIND = `
+  select e.effect_id, e.kind, e.status, e.args_hash, e.attempts, e.idempotency_key, e.fencing_token, e.result, e.error, e.asks,
+    e.answers, e.asked_in, e.reused_from,
+    extract(epoch from e.wake_at - now())::float8 * 1000 left_ms, extract(epoch from now() - e.started_at)::float8 * 1000 age_ms,
+    exists (select 1 from baton.runs r where r.run_id = e.run_id and r.fencing_token = e.fencing_token
+            and r.status = 'running' and r.lease_until > now()) holder_lives
+  from baton.effects e
+  where e.scope = $1 and e.thread_id is not distinct from $2::uuid and e.place = $3 and e.name = $4 and e.key = $5
+  for update of e`;

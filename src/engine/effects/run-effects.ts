@@ -1,0 +1,213 @@
+import { GraphInterrupt } from '@langchain/langgraph';
+import {
+  type EffectCall,
+  type EffectFailure,
+  type EffectLedger,
+  type EffectState,
+  type EffectTurn,
+  type NodeExecution,
+  type Parking,
+  parkingValue,
+} from '../../core/effect.ts';
+import { outliveConnections } from '../../core/connection-loss.ts';
+import { ConflictError, InvalidInputError, UnstorableValueError } from '../../core/errors.ts';
+import type { Json } from '../../core/json.ts';
+import type { Effects, StoredState } from '../../database/effects.ts';
+import type { Codec } from '../../state/codec/codec.ts';
+import { revive } from '../../state/codec/revive.ts';
+import { serialize } from '../../state/codec/serialize.ts';
+import type { DurableSaver } from '../../state/durable-saver.ts';
+import type { Attempt } from '../attempt.ts';
+import type { EffectSignals } from './effect-signals.ts';
+
+export interface RunEffectsParts {
+  effects: Effects;
+  saver: Pick<DurableSaver, 'flush' | 'executedBefore'>;
+  codec: Codec;
+  signals: EffectSignals;
+  /** Longer waits give up the run's place in the worker. */
+  parkAfterMs: number;
+}
+
+/** How often somebody looks at an effect that another run executes. A lost holder is noticed when its lease is over. */
+const BUSY_POLL_MS = 1000;
+
+/** The effects of one attempt of a run. */
+export class RunEffects {
+  readonly #parts: RunEffectsParts;
+  readonly #attempt: Attempt;
+  readonly #inHand = new Set<string>();
+  #hasParked = false;
+
+  constructor(parts: RunEffectsParts, attempt: Attempt) {
+    this.#parts = parts;
+    this.#attempt = attempt;
+  }
+
+  /** Whether a node has given up its place in this attempt. */
+  get hasParked(): boolean {
+    return this.#hasParked;
+  }
+
+  /** For one execution of a node. */
+  open(): RunningNode {
+    const context = { attempt: this.#attempt, inHand: this.#inHand, park: this.#park };
+    return new RunningNode(new NodeLedger(this.#parts, context));
+  }
+
+  readonly #park = (parking: Parking): never => {
+    this.#hasParked = true;
+    throw new GraphInterrupt([{ value: parkingValue(parking) }]);
+  };
+}
+
+/** What travels in a configuration. Without properties of its own, since configurations are shown. */
+export class RunningNode implements NodeExecution {
+  readonly #ledger: NodeLedger;
+  readonly #calls = new Map<string, number>();
+  constructor(ledger: NodeLedger) {
+    this.#ledger = ledger;
+  }
+
+  get ledger(): EffectLedger {
+    return this.#ledger;
+  }
+
+  get calls(): Map<string, number> {
+    return this.#calls;
+  }
+
+  /** The node has failed: what failed in it is tried again when it is executed again. */
+  async failed(): Promise<void> {
+    await this.#ledger.forgetFailures();
+  }
+}
+
+interface NodeContext {
+  attempt: Attempt;
+  /** The effects that this attempt executes right now. */
+  inHand: Set<string>;
+  park: (parking: Parking) => never;
+}
+
+class NodeLedger implements EffectLedger {
+  readonly #parts: RunEffectsParts;
+  readonly #context: NodeContext;
+  readonly #failed = new Set<string>();
+  constructor(parts: RunEffectsParts, context: NodeContext) {
+    this.#parts = parts;
+    this.#context = context;
+  }
+
+  async come(call: EffectCall, { takeover = false } = {}): Promise<EffectState> {
+    const { effects, saver } = this.#parts;
+    const { attempt, inHand } = this.#context;
+    if (attempt.run.kwargs.durability === 'exit') throw unsaved(call.name);
+    // An effect is never done on top of state that a crash would take away: its place would be another one then.
+    await saver.flush(attempt.run.thread_id);
+    if (call.onFork !== 'rerun') await this.#regardOrigin(call);
+    const stored = await outliveConnections(() =>
+      effects.come({
+        call,
+        attempt: attempt.run,
+        takeover,
+        inHand: (effectId) => inHand.has(effectId),
+        encodeEvent: (event, effectId) => this.#encode(call, effectId, event),
+      }),
+    );
+    if (stored.is === 'yours') inHand.add(stored.effectId);
+    if (stored.is === 'failed') this.#failed.add(stored.effectId);
+    if (stored.is !== 'done') return stored;
+    return { is: 'done', asked: stored.asked, result: await this.#decode(call, stored) };
+  }
+
+  async done(turn: EffectTurn, result: unknown, call: EffectCall): Promise<void> {
+    try {
+      const bytes = await this.#encode(call, turn.effectId, result);
+      await outliveConnections(() => this.#parts.effects.done(turn, bytes));
+    } catch (error) {
+      // It was done and must not be done again, though nobody can say what came of it.
+      if (error instanceof UnstorableValueError) {
+        await this.failed(turn, { name: error.name, message: error.message }, null);
+      }
+      throw error;
+    } finally {
+      this.#context.inHand.delete(turn.effectId);
+    }
+  }
+
+  async failed(turn: EffectTurn, failure: EffectFailure, retryMs: number | null): Promise<void> {
+    if (retryMs === null) this.#failed.add(turn.effectId);
+    try {
+      await outliveConnections(() => this.#parts.effects.failed(turn, failure, retryMs));
+    } finally {
+      this.#context.inHand.delete(turn.effectId);
+    }
+  }
+
+  async asking(turn: EffectTurn, place: string): Promise<void> {
+    await this.#parts.effects.asking(turn, place);
+  }
+
+  async wait(state: Extract<EffectState, { is: 'waiting' }>, call: EffectCall): Promise<void> {
+    const { signals, parkAfterMs } = this.#parts;
+    const { attempt, park } = this.#context;
+    const { effectId, leftMs, busy } = state;
+    if (busy) return signals.change(effectId, BUSY_POLL_MS, attempt.signal);
+    if (leftMs !== null && leftMs <= parkAfterMs) return signals.change(effectId, Math.max(0, leftMs), attempt.signal);
+    return park({
+      effect_id: effectId,
+      kind: call.kind,
+      name: call.name,
+      reason: call.kind === 'effect' ? 'retry' : call.kind,
+    });
+  }
+
+  async forgetFailures(): Promise<void> {
+    if (this.#failed.size > 0) await this.#parts.effects.forgetFailures(this.#context.attempt.run, [...this.#failed]);
+  }
+
+  /** On a fork: what the origin did after the fork's point is taken over, or may not be done again. */
+  async #regardOrigin(call: EffectCall): Promise<void> {
+    const { effects, saver } = this.#parts;
+    const { run } = this.#context.attempt;
+    const known = await effects.elsewhere(run, call);
+    if (known.length === 0 || known.some((effect) => effect.is_here)) return;
+    const branch = await saver.executedBefore(run.thread_id, call.checkpointId);
+    const isOfBranch = ({ checkpoint_id }: { checkpoint_id: string | null }) => branch.has(checkpoint_id ?? '');
+    const takenOver = new Set(known.filter(isOfBranch).map(({ reused_from }) => reused_from));
+    const origin = known.find(
+      (effect) => !isOfBranch(effect) && effect.reused_from === null && !takenOver.has(effect.effect_id),
+    );
+    if (!origin) return;
+    if (call.onFork === 'forbid') {
+      throw new ConflictError(
+        `The effect "${call.name}" was done in another branch of this thread and may not be done again: go on in that branch, or fork after it`,
+      );
+    }
+    if (origin.args_hash === call.argsHash) await effects.adopt(run, call, origin.effect_id);
+  }
+
+  async #encode(call: EffectCall, effectId: string, value: unknown): Promise<Uint8Array> {
+    return this.#parts.codec.encode(serialize(value, `the result of "${call.name}"`), this.#contextOf(call, effectId));
+  }
+
+  async #decode(call: EffectCall, stored: Extract<StoredState, { is: 'done' }>): Promise<unknown> {
+    if (stored.result === null) return undefined;
+    return revive(
+      JSON.parse(await this.#parts.codec.decode(stored.result, this.#contextOf(call, stored.resultOf))) as Json,
+    );
+  }
+
+  #contextOf(call: EffectCall, id: string) {
+    const thread_id = call.scope === 'global' ? '' : this.#context.attempt.run.thread_id;
+    return { thread_id, checkpoint_ns: '', kind: 'effect', id } as const;
+  }
+}
+
+/** A run that is saved at its end only begins anew after a crash, with other tasks: nobody would find what they did. */
+function unsaved(name: string): InvalidInputError {
+  return new InvalidInputError(
+    `"${name}" needs a run whose state is saved: with durability "exit" a crash would lose its place. Use "auto", which saves before it, "sync" or "async"`,
+  );
+}

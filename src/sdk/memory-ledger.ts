@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { claimOf } from '../core/effect-claim.ts';
+import type { EffectCall, EffectFailure, EffectLedger, EffectState, EffectStatus, EffectTurn } from '../core/effect.ts';
+
+interface Entry {
+  effectId: string;
+  status: EffectStatus;
+  kind: EffectCall['kind'];
+  args_hash: string | null;
+  attempts: number;
+  result: unknown;
+  error: EffectFailure;
+  beganMs: number;
+  wakeMs: number | null;
+  isHeld: boolean;
+}
+
+/** The ledger of graphs that run without a server: remembers in memory, so that they can be tested. */
+export class MemoryLedger implements EffectLedger {
+  readonly #entries = new Map<string, Entry>();
+
+  async come(call: EffectCall, { takeover = false } = {}): Promise<EffectState> {
+    const key = JSON.stringify([call.scope, call.place, call.name, call.key]);
+    const entry = this.#entries.get(key);
+    if (!entry) {
+      const made = newEntry(call);
+      this.#entries.set(key, made);
+      return call.kind === 'effect' ? yours(made) : waiting(made);
+    }
+    const claim = claimOf({ ...entry, is_held: entry.isHeld, left_ms: leftMs(entry) }, call);
+    if (claim === 'take' || (claim === 'unknown' && (takeover || call.onUnknown === 'retry'))) {
+      Object.assign(entry, { status: 'started', attempts: entry.attempts + 1, isHeld: true });
+      return yours(entry);
+    }
+    if (claim === 'expire') entry.status = 'done';
+    if (entry.status === 'done') return { is: 'done', result: entry.result, asked: 0 };
+    if (entry.status === 'failed') return { is: 'failed', error: entry.error, asked: 0 };
+    if (claim === 'unknown') return { is: 'unknown', turn: turnOf(entry), asked: 0, open: false };
+    return waiting(entry);
+  }
+
+  async done(turn: EffectTurn, result: unknown): Promise<void> {
+    this.#change(turn, { status: 'done', result, isHeld: false });
+  }
+
+  async failed(turn: EffectTurn, error: EffectFailure, retryMs: number | null): Promise<void> {
+    const change =
+      retryMs === null ? { status: 'failed' as const } : { status: 'waiting' as const, wakeMs: Date.now() + retryMs };
+    this.#change(turn, { ...change, error, isHeld: false });
+  }
+
+  async asking(): Promise<void> {}
+
+  async wait(state: Extract<EffectState, { is: 'waiting' }>): Promise<void> {
+    await delay(state.busy ? 5 : Math.max(0, state.leftMs ?? 0));
+  }
+
+  #change({ effectId }: EffectTurn, change: Partial<Entry>): void {
+    for (const entry of this.#entries.values()) if (entry.effectId === effectId) Object.assign(entry, change);
+  }
+}
+
+function newEntry({ kind, argsHash, timeoutMs }: EffectCall): Entry {
+  const isEffect = kind === 'effect';
+  return {
+    effectId: randomUUID(),
+    status: isEffect ? 'started' : 'waiting',
+    kind,
+    args_hash: argsHash,
+    attempts: 1,
+    result: undefined,
+    error: { name: 'Error', message: '' },
+    beganMs: Date.now(),
+    wakeMs: timeoutMs === null ? null : Date.now() + timeoutMs,
+    isHeld: isEffect,
+  };
+}
+
+function leftMs({ wakeMs }: Entry): number | null {
+  return wakeMs === null ? null : wakeMs - Date.now();
+}
+
+function turnOf({ effectId, attempts, beganMs }: Entry): EffectTurn {
+  return { effectId, attempt: attempts, idempotencyKey: effectId, ageMs: Date.now() - beganMs };
+}
+
+function yours(entry: Entry): EffectState {
+  return { is: 'yours', turn: turnOf(entry), asked: 0 };
+}
+
+function waiting(entry: Entry): EffectState {
+  return { is: 'waiting', effectId: entry.effectId, leftMs: leftMs(entry), busy: entry.status === 'started', asked: 0 };
+}
