@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { systemAssistantId, uuidv7 } from '../../src/core/ids.ts';
 import { END_EVENT, type RunEvent } from '../../src/core/run-event.ts';
+import type { Durability } from '../../src/core/run.ts';
 import { Database } from '../../src/database/database.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { RunEvents } from '../../src/database/run-events.ts';
@@ -14,6 +15,8 @@ import { createCrashTables } from './crash-point.ts';
 import { Processes } from './processes.ts';
 
 const NODES = ['a', 'b1', 'b2', 'c', 'd'];
+/** Of the graph `long`, in which the tenth is costly. */
+const LINE = Array.from({ length: 20 }, (_, index) => `n${index + 1}`);
 const log = pino({ level: 'silent' });
 
 let server: Awaited<ReturnType<typeof testDatabase>>;
@@ -41,7 +44,10 @@ async function arm(point: string): Promise<void> {
   await database.query('insert into armed (point) values ($1)', [point]);
 }
 
-async function enqueue(graphId = 'relay'): Promise<{ thread_id: string; run_id: string }> {
+async function enqueue(
+  graphId = 'relay',
+  durability: Durability = 'sync',
+): Promise<{ thread_id: string; run_id: string }> {
   const run = { run_id: uuidv7(), thread_id: uuidv7() };
   await new Runs(database).enqueue({
     run: {
@@ -54,7 +60,7 @@ async function enqueue(graphId = 'relay'): Promise<{ thread_id: string; run_id: 
         context: {},
         stream_mode: ['updates'],
         stream_subgraphs: false,
-        durability: 'sync',
+        durability,
         temporary_thread: false,
       },
       metadata: {},
@@ -78,13 +84,16 @@ async function followToEnd(runId: string): Promise<RunEvent[]> {
 }
 
 /** What must hold however and wherever a worker died. Returns how often each node was begun. */
-async function expectWhole({ thread_id, run_id }: { thread_id: string; run_id: string }): Promise<Map<string, number>> {
+async function expectWhole(
+  { thread_id, run_id }: { thread_id: string; run_id: string },
+  nodes = NODES,
+): Promise<Map<string, number>> {
   expect((await new Runs(database).get(thread_id, run_id))?.status).toBe('success');
   const thread = await new Threads(database).get(thread_id);
   expect(thread?.status).toBe('idle');
   const { passed } = (thread?.values ?? { passed: [] }) as { passed: string[] };
   // The input was applied once, and each node's work was kept once.
-  expect([...passed].sort()).toEqual([...NODES, 'input'].sort());
+  expect([...passed].sort()).toEqual([...nodes, 'input'].sort());
   const begun = await database.query<{ node: string; n: number }>(
     'select node, count(*) n from ledger where run_id = $1 group by node',
     [run_id],
@@ -152,6 +161,39 @@ describe('kill -9 of a worker', () => {
     await followToEnd(run.run_id);
     const begun = await expectWhole(run);
     expect([...begun.values()]).toEqual(NODES.map(() => 1));
+  });
+});
+
+describe('kill -9 with durability auto', () => {
+  it.each<[point: string, again: string[]]>([
+    ['inside n9', LINE.slice(0, 9)],
+    ['inside n16', LINE.slice(10, 16)],
+    ['before finish', []],
+  ])('%s: what was cheap is done again, what was costly is not', async (point, again) => {
+    await replacement;
+    await arm(point);
+    const killed = oneIsKilled();
+    const run = await enqueue('long', 'auto');
+    await killed;
+    await followToEnd(run.run_id);
+    const begun = await expectWhole(run, LINE);
+    expect([...begun].filter(([, times]) => times > 1).map(([node]) => node)).toEqual(expect.arrayContaining(again));
+    expect([...begun.values()].reduce((sum, times) => sum + times)).toBe(LINE.length + again.length);
+  });
+
+  it('while it hands a run back: what it did is saved first', async () => {
+    await replacement;
+    await arm('before release');
+    const unlisten = await database.listener.listen('node_done', () => {
+      unlisten();
+      void terminateHolder();
+    });
+    const killed = oneIsKilled();
+    const run = await enqueue('long', 'auto');
+    await killed;
+    await followToEnd(run.run_id);
+    const begun = await expectWhole(run, LINE);
+    expect([...begun.values()]).toEqual(LINE.map(() => 1));
   });
 });
 

@@ -2,11 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemAssistantId, uuidv7 } from '../../src/core/ids.ts';
 import { call, collect } from './fixtures/call.ts';
 import { gate } from './fixtures/gates.ts';
-import { testServer, type TestServer } from './fixtures/test-server.ts';
+import { GRAPHS_FILE, testServer, type TestServer } from './fixtures/test-server.ts';
 
 let server: TestServer;
 beforeAll(async () => {
-  server = await testServer();
+  server = await testServer({
+    graphs: { brief: { file: GRAPHS_FILE, exportName: 'line', description: null, durability: 'exit' } },
+  });
 });
 afterAll(() => server.stop());
 
@@ -125,6 +127,19 @@ describe('a run', () => {
     const history = await client.threads.getHistory(threadId);
     expect(history).toHaveLength(['auto', 'exit'].includes(durability) ? 1 : 5);
     expect((await client.threads.getState(threadId)).values).toEqual({ log: ALL });
+  });
+
+  it('keeps it as its graph does when the run does not say', async () => {
+    const { client } = server;
+    for (const [options, checkpoints] of [
+      [{}, 1],
+      [{ durability: 'sync' }, 5],
+      [{ checkpointDuring: true }, 5],
+    ] as const) {
+      const threadId = await newThread();
+      await client.runs.wait(threadId, 'brief', { input, ...options });
+      expect(await client.threads.getHistory(threadId)).toHaveLength(checkpoints);
+    }
   });
 
   it('understands the older name of durability', async () => {
