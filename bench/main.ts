@@ -1,6 +1,7 @@
 /** One file a question: `npm run bench -- NAME`. Each prints one table, of figures measured side by side in one run. */
 const BENCHES: Record<string, () => Promise<void>> = {
   api: async () => (await import('./api.ts')).benchApi(),
+  durability: async () => (await import('./durability.ts')).benchDurability(),
   saver: async () => (await import('./saver.ts')).benchSaver(),
   wait: async () => (await import('./wait.ts')).benchWait(),
   schemas: async () => (await import('./schemas.ts')).benchSchemas(),
