@@ -13,7 +13,8 @@ export function toWire(value: unknown): Json {
   return convert(value, []) ?? null;
 }
 
-function convert(value: unknown, ancestors: readonly object[]): Json | undefined {
+/** `above`: the objects that hold the value, the outermost first; as it was when a call returns. */
+function convert(value: unknown, above: object[]): Json | undefined {
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -23,7 +24,7 @@ function convert(value: unknown, ancestors: readonly object[]): Json | undefined
     case 'bigint':
       return value.toString();
     case 'object':
-      return value === null ? null : convertObject(value, ancestors);
+      return value === null ? null : convertObject(value, above);
     case 'undefined':
     case 'function':
     case 'symbol':
@@ -31,34 +32,41 @@ function convert(value: unknown, ancestors: readonly object[]): Json | undefined
   }
 }
 
-function convertObject(value: object, ancestors: readonly object[]): Json | undefined {
-  if (ancestors.includes(value)) return '[circular]';
-  if (ancestors.length >= MAX_DEPTH) return '[too deep]';
+function convertObject(value: object, above: object[]): Json | undefined {
+  if (above.includes(value)) return '[circular]';
+  if (above.length >= MAX_DEPTH) return '[too deep]';
+  above.push(value);
   try {
-    const within = [...ancestors, value];
-    const known = builtIn(value, within);
-    return known === undefined ? (fromOwnForm(value, within) ?? fields(Object.entries(value), within)) : known;
+    const known = isPlain(value) ? undefined : builtIn(value, above);
+    return known === undefined ? (fromOwnForm(value, above) ?? ownFields(value, above)) : known;
   } catch (error) {
     // A getter, a proxy or a toJSON of the user's own threw.
     return `[unreadable: ${messageOf(error)}]`;
+  } finally {
+    above.pop();
   }
 }
 
-function builtIn(value: object, within: readonly object[]): Json | undefined {
-  if (Array.isArray(value)) return list(value, within);
+/** What most of a state is made of: to ask it for all that it is not would take most of the time. */
+function isPlain(value: object): boolean {
+  return Object.getPrototypeOf(value) === Object.prototype;
+}
+
+function builtIn(value: object, above: object[]): Json | undefined {
+  if (Array.isArray(value)) return list(value, above);
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
-  if (value instanceof Map) return fromMap(value, within);
-  if (value instanceof Set) return list(value, within);
+  if (value instanceof Map) return fromMap(value, above);
+  if (value instanceof Set) return list(value, above);
   if (value instanceof Error) return { error: value.name, message: value.message };
   if (value instanceof RegExp) return String(value);
   if (value instanceof ArrayBuffer) return Buffer.from(value).toString('base64');
-  if (ArrayBuffer.isView(value)) return fromView(value, within);
+  if (ArrayBuffer.isView(value)) return fromView(value, above);
   return undefined;
 }
 
-function fromOwnForm(value: object, within: readonly object[]): Json | undefined {
-  if (isMessage(value)) return { ...fields(messageFields(value), within), type: value.getType() };
-  if ('toJSON' in value && typeof value.toJSON === 'function') return convert(value.toJSON(), within);
+function fromOwnForm(value: object, above: object[]): Json | undefined {
+  if (isMessage(value)) return { ...fields(messageFields(value), above), type: value.getType() };
+  if ('toJSON' in value && typeof value.toJSON === 'function') return convert(value.toJSON(), above);
   return undefined;
 }
 
@@ -87,28 +95,38 @@ function messageFields(message: Message): [string, unknown][] {
   ]);
 }
 
-function fromMap(map: Map<unknown, unknown>, within: readonly object[]): Json {
+function fromMap(map: Map<unknown, unknown>, above: object[]): Json {
   const entries = [...map];
   const texts = entries.every((entry): entry is [string, unknown] => typeof entry[0] === 'string');
-  return texts ? fields(entries, within) : list(entries, within);
+  return texts ? fields(entries, above) : list(entries, above);
 }
 
-function fromView(view: ArrayBufferView, within: readonly object[]): Json {
+function fromView(view: ArrayBufferView, above: object[]): Json {
   const isBytes = view instanceof Uint8Array || view instanceof Uint8ClampedArray || view instanceof DataView;
   if (isBytes) return Buffer.from(view.buffer, view.byteOffset, view.byteLength).toString('base64');
-  return list(view as unknown as Iterable<number | bigint>, within);
+  return list(view as unknown as Iterable<number | bigint>, above);
 }
 
-function list(items: Iterable<unknown>, within: readonly object[]): Json[] {
-  return Array.from(items, (item) => convert(item, within) ?? null);
+function list(items: Iterable<unknown>, above: object[]): Json[] {
+  const converted: Json[] = [];
+  for (const item of items) converted.push(convert(item, above) ?? null);
+  return converted;
 }
 
-function fields(entries: [string, unknown][], within: readonly object[]): JsonObject {
-  const converted: [string, Json][] = [];
-  for (const [key, item] of entries) {
-    const json = convert(item, within);
-    if (json !== undefined) converted.push([key, json]);
-  }
-  // Not by assignment: a key may be `__proto__`.
-  return Object.fromEntries(converted);
+function ownFields(value: object, above: object[]): JsonObject {
+  const converted: JsonObject = {};
+  for (const key of Object.keys(value)) set(converted, key, convert(Reflect.get(value, key), above));
+  return converted;
+}
+
+function fields(entries: Iterable<[string, unknown]>, above: object[]): JsonObject {
+  const converted: JsonObject = {};
+  for (const [key, item] of entries) set(converted, key, convert(item, above));
+  return converted;
+}
+
+function set(fields: JsonObject, key: string, json: Json | undefined): void {
+  if (json === undefined) return;
+  if (key !== '__proto__') fields[key] = json;
+  else Object.defineProperty(fields, key, { value: json, enumerable: true, configurable: true, writable: true });
 }
