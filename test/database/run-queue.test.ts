@@ -109,6 +109,28 @@ describe('enqueue', () => {
     expect(await runs.list(first.thread_id, { limit: 10, offset: 0 })).toHaveLength(1);
   });
 
+  it.each(['new', 'idle'])('reject: of many at the same time one gets a thread that is %s', async (kind) => {
+    const threadId = uuidv7();
+    if (kind === 'idle') await threads.insert({ thread_id: threadId, metadata: {} });
+    const asked = Array.from({ length: 8 }, () => enqueue({ threadId, strategy: 'reject' }));
+    const refused = (await Promise.allSettled(asked)).flatMap((result) =>
+      result.status === 'rejected' ? [result.reason as unknown] : [],
+    );
+    expect(refused).toHaveLength(7);
+    for (const reason of refused) expect(reason).toBeInstanceOf(BusyError);
+    expect(await runs.list(threadId, { limit: 10, offset: 0 })).toHaveLength(1);
+  });
+
+  it('an end leaves the thread busy with what is queued at the same time, whichever comes first', async () => {
+    for (let round = 0; round < 20; round++) {
+      const graphId = uuidv7();
+      const { thread_id } = await enqueue({ graphId });
+      const [, next] = await Promise.all([finish(await claimOne(graphId)), enqueue({ graphId, threadId: thread_id })]);
+      expect(await statusOf(thread_id)).toBe('busy');
+      expect((await claimOne(graphId)).run_id).toBe(next.run_id);
+    }
+  });
+
   it('enqueue: runs of one thread are claimed one at a time, in their order', async () => {
     const graphId = uuidv7();
     const first = await enqueue({ graphId });
