@@ -1,11 +1,19 @@
 import { defineConfig } from 'vitest/config';
 
+/** Whole processes that are started and killed take their time: vitest.processes.config.ts. */
+export const PROCESSES = [
+  'test/cli/**/*.test.ts',
+  'test/crash/**/*.test.ts',
+  'test/database/{embedded,kept-postgres}.test.ts',
+];
+
 export default defineConfig({
   // `batonjs/sdk` means the source in a checkout, as the `baton` command has it.
   ssr: { resolve: { conditions: ['baton-source', 'module', 'node', 'development|production'] } },
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/browser/**'], // they need a browser: vitest.browser.config.ts
+    // They need a browser: vitest.browser.config.ts.
+    exclude: ['test/browser/**', ...PROCESSES],
     globalSetup: ['test/global-setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
