@@ -19,7 +19,7 @@ export interface CliOptions {
 
 export const OPTIONS_HELP = `
   -c, --config PATH   langgraph.json of the project to serve (default: ./langgraph.json)
-  -p, --port N        port of the API (default: 2024; 0 = any free one)
+  -p, --port N        port of the API (default: 2024; 0 = any free one); of a worker: for /ok and /metrics
       --host H        address to listen on (default: 127.0.0.1)
       --insecure      allow an address that others can reach, although no authentication is configured
   -n, --workers N     runs at once (default: 10)

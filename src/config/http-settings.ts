@@ -3,7 +3,7 @@ import type { CorsRules } from '../core/cors-rules.ts';
 import type { ExportSource } from '../core/project-export.ts';
 
 /** Groups of routes that a project can leave out. */
-const ROUTE_GROUPS = ['assistants', 'threads', 'runs', 'store', 'meta', 'mcp', 'a2a', 'ui'] as const;
+export const ROUTE_GROUPS = ['assistants', 'threads', 'runs', 'store', 'meta', 'mcp', 'a2a', 'ui'] as const;
 export type RouteGroup = (typeof ROUTE_GROUPS)[number];
 
 const names = z.array(z.string()).nullish();

@@ -185,6 +185,11 @@ test('start --no-worker leaves the runs to worker', async () => {
   const worker = project.baton(['worker'], { ...env, BATON_HOST: '0.0.0.0' });
   expect(await client.runs.join(thread_id, run_id)).toEqual({ said: ['hello one'] });
   expect(worker.output).not.toContain('API');
+
+  const measured = project.baton(['worker', '--port', '0'], env);
+  const url = await measured.url();
+  expect(await (await fetch(`${url}/metrics`)).text()).toContain('lg_api_workers_max 10');
+  expect((await fetch(`${url}/threads/${thread_id}`)).status).toBe(404);
 });
 
 test('migrate brings the databases up to date and ends', async () => {
