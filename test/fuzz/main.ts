@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { setup, teardown } from '../global-setup.ts';
 import { fuzz } from './fuzz.ts';
 import { fuzzServer } from './server.ts';
+import { fuzzSocket } from './socket.ts';
 
 /** `npm run fuzz -- --requests 20000 --seed 1`: the long form of the test, with another seed each time. */
 const { values } = parseArgs({
@@ -19,7 +20,9 @@ await setup();
 for (const kind of ['plain', 'guarded'] as const) {
   const startedAt = performance.now();
   const server = await fuzzServer(kind);
-  const result = await fuzz({ ...server, seed: Number(values.seed), requests: Number(values.requests) });
+  const options = { ...server, seed: Number(values.seed), requests: Number(values.requests) };
+  const result = await fuzz(options);
+  faults.push(...(await fuzzSocket({ ...options, requests: options.requests / 5 })));
   await server.stop();
   faults.push(...result.faults, ...server.complaints);
   const seconds = Math.round((performance.now() - startedAt) / 1000);
