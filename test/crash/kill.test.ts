@@ -1,25 +1,24 @@
 import { once } from 'node:events';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { systemAssistantId, uuidv7 } from '../../src/core/ids.ts';
+import { systemAssistantId } from '../../src/core/ids.ts';
+import type { Durability, Run, RunKwargs } from '../../src/core/run.ts';
 import { END_EVENT, type RunEvent } from '../../src/core/run-event.ts';
-import type { Durability } from '../../src/core/run.ts';
-import { Database } from '../../src/database/database.ts';
-import { migrate } from '../../src/database/migrate.ts';
+import type { Database } from '../../src/database/database.ts';
 import { RunEvents } from '../../src/database/run-events.ts';
 import { Runs } from '../../src/database/runs.ts';
 import { Threads } from '../../src/database/threads.ts';
 import { RunStreams } from '../../src/engine/streams.ts';
-import { testDatabase } from '../postgres.ts';
-import { createCrashTables } from './crash-point.ts';
-import { Processes } from './processes.ts';
+import { enqueueRun } from '../enqueue-run.ts';
+import { crashDatabase, type CrashDatabase } from './crash-database.ts';
+import type { Processes } from './processes.ts';
 
 const NODES = ['a', 'b1', 'b2', 'c', 'd'];
 /** Of the graph `long`, in which the tenth is costly. */
 const LINE = Array.from({ length: 20 }, (_, index) => `n${index + 1}`);
 const log = pino({ level: 'silent' });
 
-let server: Awaited<ReturnType<typeof testDatabase>>;
+let crash: CrashDatabase;
 let database: Database;
 let streams: RunStreams;
 let workers: Processes;
@@ -44,36 +43,9 @@ async function arm(point: string): Promise<void> {
   await database.query('insert into armed (point) values ($1)', [point]);
 }
 
-async function enqueue(
-  graphId = 'relay',
-  durability: Durability = 'sync',
-): Promise<{ thread_id: string; run_id: string }> {
-  const run = { run_id: uuidv7(), thread_id: uuidv7() };
-  await new Runs(database).enqueue({
-    run: {
-      ...run,
-      assistant_id: systemAssistantId(graphId),
-      graph_id: graphId,
-      kwargs: {
-        input: { passed: ['input'] },
-        config: {},
-        context: {},
-        stream_mode: ['updates'],
-        stream_subgraphs: false,
-        durability,
-        temporary_thread: false,
-      },
-      metadata: {},
-      multitask_strategy: 'enqueue',
-    },
-    ifThreadMissing: 'create',
-    delayMs: 0,
-    threadMetadata: {},
-    threadConfig: {},
-    newThreadMetadata: {},
-    user: null,
-  });
-  return run;
+function enqueue(graphId = 'relay', durability: Durability = 'sync'): Promise<Run> {
+  const kwargs: Partial<RunKwargs> = { input: { passed: ['input'] }, stream_mode: ['updates'], durability };
+  return enqueueRun(new Runs(database), { graphId, assistantId: systemAssistantId(graphId), kwargs });
 }
 
 async function followToEnd(runId: string): Promise<RunEvent[]> {
@@ -102,21 +74,16 @@ async function expectWhole(
 }
 
 beforeAll(async () => {
-  server = await testDatabase();
-  database = new Database({ url: server.url, log, applicationName: 'test' });
-  await migrate(database);
+  crash = await crashDatabase();
+  ({ database, processes: workers } = crash);
   streams = new RunStreams({ events: new RunEvents(database), log });
   await streams.start(database.listener);
-  await createCrashTables(database);
-  workers = new Processes(server.url);
   await Promise.all([workers.start('worker'), workers.start('worker')]);
 });
 
 afterAll(async () => {
   await replacement;
-  workers.killAll();
-  await database.close();
-  await server.drop();
+  await crash.drop();
 });
 
 // Two workers stand by at the beginning of each.

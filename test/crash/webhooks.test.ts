@@ -1,15 +1,12 @@
 import { once } from 'node:events';
-import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { Database } from '../../src/database/database.ts';
-import { migrate } from '../../src/database/migrate.ts';
+import type { Database } from '../../src/database/database.ts';
 import { Receiver } from '../engine/webhooks/receiver.ts';
-import { testDatabase } from '../postgres.ts';
 import { call } from '../sdk/fixtures/call.ts';
-import { createCrashTables } from './crash-point.ts';
-import { killed, Processes } from './processes.ts';
+import { crashDatabase, type CrashDatabase } from './crash-database.ts';
+import { killed, type Processes } from './processes.ts';
 
-let server: Awaited<ReturnType<typeof testDatabase>>;
+let crash: CrashDatabase;
 let database: Database;
 let processes: Processes;
 let receiver: Receiver;
@@ -18,17 +15,12 @@ let url: string;
 beforeAll(async () => {
   process.env['BATON_WEBHOOK_ALLOWED_NETWORKS'] = '127.0.0.0/8';
   receiver = await Receiver.start();
-  server = await testDatabase();
-  database = new Database({ url: server.url, log: pino({ level: 'silent' }), applicationName: 'test' });
-  await migrate(database);
-  await createCrashTables(database);
-  processes = new Processes(server.url);
+  crash = await crashDatabase();
+  ({ database, processes } = crash);
   ({ url } = await processes.start('api'));
 });
 afterAll(async () => {
-  processes.killAll();
-  await database.close();
-  await server.drop();
+  await crash.drop();
   await receiver.stop();
 });
 beforeEach(() => {

@@ -3,7 +3,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BusyError, FencedError, NotFoundError } from '../../src/core/errors.ts';
 import { uuidv7 } from '../../src/core/ids.ts';
 import { END_EVENT } from '../../src/core/run-event.ts';
-import type { MultitaskStrategy, Run, RunKwargs } from '../../src/core/run.ts';
 import type { ThreadOutcome } from '../../src/core/thread.ts';
 import { Database } from '../../src/database/database.ts';
 import { migrate } from '../../src/database/migrate.ts';
@@ -11,20 +10,12 @@ import { RunEvents } from '../../src/database/run-events.ts';
 import { RunQueue, type ClaimedRun } from '../../src/database/run-queue.ts';
 import { Runs } from '../../src/database/runs.ts';
 import { Threads } from '../../src/database/threads.ts';
+import { enqueueRun, type WantedRun } from '../enqueue-run.ts';
 import { testDatabase } from '../postgres.ts';
 
 const log = pino({ level: 'silent' });
 const LEASE_MS = 60_000;
 const DONE: ThreadOutcome = { status: 'idle', values: { n: 1 }, interrupts: {}, error: null };
-const kwargs: RunKwargs = {
-  input: {},
-  config: {},
-  context: {},
-  stream_mode: ['values'],
-  stream_subgraphs: false,
-  durability: 'sync',
-  temporary_thread: false,
-};
 
 let server: Awaited<ReturnType<typeof testDatabase>>;
 let database: Database;
@@ -48,39 +39,7 @@ afterAll(async () => {
   await server.drop();
 });
 
-interface Wanted {
-  threadId?: string;
-  graphId?: string;
-  strategy?: MultitaskStrategy;
-  delayMs?: number;
-  ifThreadMissing?: 'create' | 'reject';
-}
-
-function enqueue({
-  threadId = uuidv7(),
-  graphId = uuidv7(),
-  strategy = 'enqueue',
-  delayMs = 0,
-  ifThreadMissing = 'create',
-}: Wanted = {}): Promise<Run> {
-  return runs.enqueue({
-    run: {
-      run_id: uuidv7(),
-      thread_id: threadId,
-      assistant_id: uuidv7(),
-      graph_id: graphId,
-      kwargs,
-      metadata: {},
-      multitask_strategy: strategy,
-    },
-    ifThreadMissing,
-    delayMs,
-    threadMetadata: { graph_id: graphId },
-    threadConfig: {},
-    newThreadMetadata: {},
-    user: null,
-  });
-}
+const enqueue = (wanted?: WantedRun) => enqueueRun(runs, { ...wanted, kwargs: { input: {} } });
 
 function claim(graphId: string, leaseMs = LEASE_MS): Promise<ClaimedRun[]> {
   return queue.claim({ workerId: 'w', graphIds: [graphId], limit: 10, leaseMs });

@@ -10,6 +10,7 @@ import { RunQueue, type ClaimedRun } from '../../src/database/run-queue.ts';
 import { Runs } from '../../src/database/runs.ts';
 import { ThreadTurns } from '../../src/database/thread-turns.ts';
 import { Threads } from '../../src/database/threads.ts';
+import { enqueueRun } from '../enqueue-run.ts';
 import { testDatabase } from '../postgres.ts';
 
 const DONE: ThreadOutcome = { status: 'idle', values: {}, interrupts: {}, error: null };
@@ -36,32 +37,8 @@ afterAll(async () => {
 });
 
 function enqueue(threadId: string, graphId: string, delayMs = 0): Promise<Run> {
-  return runs.enqueue({
-    run: {
-      run_id: uuidv7(),
-      thread_id: threadId,
-      assistant_id: uuidv7(),
-      graph_id: graphId,
-      kwargs: {
-        config: {},
-        context: {},
-        stream_mode: ['values'],
-        stream_subgraphs: false,
-        durability: 'sync',
-        temporary_thread: false,
-        protocol: 'v2',
-        command: { resume: { answer: 1 } },
-      },
-      metadata: {},
-      multitask_strategy: 'enqueue',
-    },
-    ifThreadMissing: 'create',
-    delayMs,
-    threadMetadata: { graph_id: graphId },
-    threadConfig: {},
-    newThreadMetadata: {},
-    user: null,
-  });
+  const kwargs = { protocol: 'v2' as const, command: { resume: { answer: 1 } } };
+  return enqueueRun(runs, { threadId, graphId, delayMs, kwargs });
 }
 
 const claim = (graphId: string) =>

@@ -6,7 +6,7 @@ import { RunQueue } from '../../src/database/run-queue.ts';
 import { startTestServer, type TestServer } from '../../src/testing/index.ts';
 import { testDatabase } from '../postgres.ts';
 
-const file = fileURLToPath(new URL('fixtures/retry-graphs.ts', import.meta.url));
+const file = fileURLToPath(new URL('fixtures/state-graphs.ts', import.meta.url));
 const broken = fileURLToPath(new URL('fixtures/broken-graph.ts', import.meta.url));
 const FINISH = /ended as \(\s*update baton\.runs set status = \$3/;
 
@@ -33,7 +33,7 @@ function losingEnds(database: Database): Database {
 
 async function serve(worker: boolean): Promise<void> {
   baton = await startTestServer({
-    graphs: { row: `${file}:row`, two: `${file}:twoQuestions`, broken: `${broken}:graph` },
+    graphs: { row: `${file}:line`, two: `${file}:asking`, broken: `${broken}:graph` },
     databaseUrl: postgres.url,
     stateUrl: postgres.url,
     role: { api: true, worker },
@@ -80,9 +80,9 @@ describe('a second attempt', () => {
     const asked = await client.threads.get(thread.thread_id);
     expect(endsToLose).toBeLessThan(1);
     expect(asked.status).toBe('interrupted');
-    expect(Object.values(asked.interrupts).flat()).toMatchObject([{ value: 'second?' }]);
+    expect(Object.values(asked.interrupts).flat()).toMatchObject([{ value: { question: 'age?' } }]);
     await client.runs.wait(thread.thread_id, 'two', { command: { resume: 'two' } });
-    expect((await client.threads.getState<{ log: string[] }>(thread.thread_id)).values.log).toEqual(['one/two']);
+    expect((await client.threads.getState<{ log: string[] }>(thread.thread_id)).values.log).toEqual(['one is two']);
   });
 
   it('after too many at the same place is the last: the run fails and says why', async () => {

@@ -12,6 +12,7 @@ import {
   thread,
   waiting,
   type Scenario,
+  type Step,
 } from '../scenario.ts';
 
 const RUNS = '/threads/{thread}/runs';
@@ -24,6 +25,23 @@ const next = (multitask_strategy: string) => ({
   multitask_strategy,
 });
 const WAYS = ['', '/wait', '/stream'];
+
+/** A run whose client leaves its stream. */
+const left = (on_disconnect: 'cancel' | 'continue'): Step[] => [
+  thread(),
+  begin(
+    'stream',
+    post(`${RUNS}/stream`, {
+      assistant_id: 'line',
+      input: { log: [] },
+      on_disconnect,
+      config: { configurable: { gate: '{gate}' } },
+    }),
+  ),
+  reach(),
+  quiet(get(RUNS, { save: { run: '0/run_id' } })),
+  leave('stream'),
+];
 
 export const BUSY: readonly Scenario[] = [
   {
@@ -153,49 +171,8 @@ export const BUSY: readonly Scenario[] = [
       post(`${RUNS}/${NOBODY}/cancel?action=explode`),
     ],
   },
-  {
-    name: 'disconnect: cancels',
-    steps: [
-      thread(),
-      begin(
-        'stream',
-        post(`${RUNS}/stream`, {
-          assistant_id: 'line',
-          input: { log: [] },
-          on_disconnect: 'cancel',
-          config: { configurable: { gate: '{gate}' } },
-        }),
-      ),
-      reach(),
-      quiet(get(RUNS, { save: { run: '0/run_id' } })),
-      leave('stream'),
-      ended(),
-      get(ONE),
-      get('/threads/{thread}'),
-    ],
-  },
-  {
-    name: 'disconnect: continues',
-    steps: [
-      thread(),
-      begin(
-        'stream',
-        post(`${RUNS}/stream`, {
-          assistant_id: 'line',
-          input: { log: [] },
-          on_disconnect: 'continue',
-          config: { configurable: { gate: '{gate}' } },
-        }),
-      ),
-      reach(),
-      quiet(get(RUNS, { save: { run: '0/run_id' } })),
-      leave('stream'),
-      open(),
-      ended(),
-      get(ONE),
-      get('/threads/{thread}'),
-    ],
-  },
+  { name: 'disconnect: cancels', steps: [...left('cancel'), ended(), get(ONE), get('/threads/{thread}')] },
+  { name: 'disconnect: continues', steps: [...left('continue'), open(), ended(), get(ONE), get('/threads/{thread}')] },
   {
     name: 'disconnect: of a joined stream',
     steps: [
