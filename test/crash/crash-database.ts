@@ -16,19 +16,19 @@ export interface CrashDatabase {
 
 /** A database whose processes are to be killed. */
 export async function crashDatabase(): Promise<CrashDatabase> {
-  const { url, drop } = await testDatabase();
-  const database = new Database({ url, log: pino({ level: 'silent' }), applicationName: 'test' });
+  const server = await testDatabase();
+  const database = new Database({ url: server.url, log: pino({ level: 'silent' }), applicationName: 'test' });
   await migrate(database);
   await createCrashTables(database);
-  const processes = new Processes(url);
+  const processes = new Processes(server.url);
   return {
-    url,
+    url: server.url,
     database,
     processes,
     drop: async () => {
       processes.killAll();
       await database.close();
-      await drop();
+      await server.drop();
     },
   };
 }

@@ -54,8 +54,9 @@ async function watch(url: string, threadId: string, options: Pick<StreamOptions,
     maxReconnectAttempts: 1000,
     ...options,
   });
-  const events = collect(await thread.subscribe(ALL_CHANNELS as never));
-  return events.finally(() => thread.close());
+  const events = await collect(await thread.subscribe(ALL_CHANNELS as never));
+  await thread.close();
+  return events;
 }
 
 /** Counts the subscriptions that WebSockets are granted. */
