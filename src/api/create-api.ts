@@ -7,6 +7,7 @@ import type { Assistants } from '../database/assistants.ts';
 import type { Crons } from '../database/crons.ts';
 import type { Database } from '../database/database.ts';
 import type { Effects } from '../database/effects.ts';
+import type { RunQueue } from '../database/run-queue.ts';
 import type { Runs } from '../database/runs.ts';
 import type { Threads } from '../database/threads.ts';
 import type { WebhookDeliveries } from '../database/webhook-deliveries.ts';
@@ -60,6 +61,7 @@ export interface ApiParts {
   runs: Runs;
   crons: Crons;
   effects: Effects;
+  queue: Pick<RunQueue, 'countParked'>;
   streams: RunStreams;
   threadStreams: ThreadStreams;
   graphs: GraphRegistry;
@@ -132,6 +134,8 @@ export function createApi(parts: ApiParts): Api {
         ...measured,
         ...metaRoutes([...routes, ...measured], {
           checkDatabase: () => database.query('select 1'),
+          // How much there is to do is not for everybody where users log in.
+          parkedRuns: async () => (parts.authenticator.isRequired ? null : parts.queue.countParked()),
           security: { keys: config.auth.apiKeys.length > 0, described: config.auth.described },
         }),
       ]

@@ -48,14 +48,18 @@ export class Authenticator {
     return new Authenticator(settings, rules, settings.project && (await ProjectAuth.load(settings.project)));
   }
 
+  /** Whether callers must say who they are. */
+  get isRequired(): boolean {
+    return this.#project !== null || this.#keys.size > 0;
+  }
+
   /**
    * Reads the request's headers only, so it can be asked before a body is read or a connection upgraded.
    * Throws UnauthorizedError, AuthRefusalError.
    */
   async identify(request: IncomingMessage & { originalUrl?: string }): Promise<Caller> {
     const headers = this.#pickHeaders(request.headers);
-    if (!this.#project && this.#keys.size === 0)
-      return new RequestCaller({ user: null, hasKey: false, headers }, everything);
+    if (!this.isRequired) return new RequestCaller({ user: null, hasKey: false, headers }, everything);
     const key = this.#keys.find(request.headers);
     if (key) return new RequestCaller({ user: userOfKey(key), hasKey: true, headers }, decideByScopes(key));
     const project = this.#project;

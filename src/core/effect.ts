@@ -1,7 +1,8 @@
 import type { Json } from './json.ts';
 
 /** What a node waits for or does in the world, each with a row of its own in the ledger. */
-export type EffectKind = 'effect' | 'sleep' | 'event';
+export const EFFECT_KINDS = ['effect', 'sleep', 'event'] as const;
+export type EffectKind = (typeof EFFECT_KINDS)[number];
 
 /** Where an effect is one and the same: at its place in the graph's run, in the thread, or everywhere. */
 export const EFFECT_SCOPES = ['step', 'thread', 'global'] as const;
@@ -38,8 +39,10 @@ export interface EffectCall {
   onUnknown: UnknownPolicy;
   node: string;
   checkpointId: string | null;
-  /** For `sleep` and `event`: how long at most; null: for ever. */
-  timeoutMs: number | null;
+  /** The execution of the node by its retry policy, 1 at first. */
+  nodeAttempt: number;
+  /** For `sleep` and `event`: how long at most, or until which instant (ISO 8601); null: for ever. */
+  timeout: { ms: number } | { until: string } | null;
 }
 
 /** A turn to execute an effect. */
@@ -49,14 +52,18 @@ export interface EffectTurn {
   attempt: number;
   /** The same at every execution of this effect. */
   idempotencyKey: string;
-  /** How long ago its first execution began. */
+  /** How long ago its first execution began, as this one did. */
   ageMs: number;
+  /** The ledger's clock then, in milliseconds since the epoch. */
+  nowMs: number;
 }
 
 /** A failure as the ledger keeps it. */
 export interface EffectFailure {
   name: string;
   message: string;
+  /** It was done, or may have been: it stays, also when its node is executed again. */
+  final?: true;
 }
 
 /** How an effect stands when a node comes to it. `asked`: how often a person was asked about it in this step. */
@@ -77,6 +84,8 @@ export interface EffectLedger {
   done(turn: EffectTurn, result: unknown, call: EffectCall): Promise<void>;
   /** `retryMs`: when it may be tried again; null: never, this is the outcome. */
   failed(turn: EffectTurn, failure: EffectFailure, retryMs: number | null): Promise<void>;
+  /** It was broken off, and nobody knows whether it happened. */
+  lost(turn: EffectTurn): void;
   /** Notes that a person is about to be asked about it. */
   asking(turn: EffectTurn, place: string): Promise<void>;
   /** Waits until it may stand differently, here; or gives up the run's place in the worker by throwing what parks it. */
@@ -96,13 +105,16 @@ export const NODE_EXECUTION_KEY = '__baton_node_execution';
 /** The value of an interrupt that parks a run instead of asking somebody. */
 const PARKED = '__baton_parked';
 
+export const PARK_REASONS = ['sleep', 'retry', 'event'] as const;
+export type ParkReason = (typeof PARK_REASONS)[number];
+
 /** What a parked task waits for. */
 export interface Parking {
   effect_id: string;
   kind: EffectKind;
   name: string;
-  /** Why it waits: to wake, to try again, for an event, or for another run that does the same. */
-  reason: 'sleep' | 'retry' | 'event' | 'busy';
+  /** Why it waits: to wake, to try again, or for an event. */
+  reason: ParkReason;
 }
 
 export function parkingValue(parking: Parking): { [PARKED]: Parking } {

@@ -82,7 +82,7 @@ export interface Run {
   kwargs: RunKwargs;
   multitask_strategy: MultitaskStrategy;
   /** What it waits for that has given up its worker, and until when (null: until an event comes). */
-  waits_for?: { until: string | null; tasks: Parking[] } | null;
+  waits_for?: { until: string | null; tasks: Parking[] };
 }
 
 /** How a run is stopped from outside: keep what it did, stop at the next step boundary, or undo it. */

@@ -1,5 +1,4 @@
 import { Access, type Guarded } from '../core/access.ts';
-import { claimOf } from '../core/effect-claim.ts';
 import {
   COUNTED_KEY,
   type Effect,
@@ -13,47 +12,9 @@ import { uuidv7 } from '../core/ids.ts';
 import type { Json } from '../core/json.ts';
 import { CHANNELS } from './channels.ts';
 import type { Database, Queryable } from './database.ts';
+import { claimEffect, type EffectRequest, identityOf, type StoredState } from './effect-claims.ts';
 import type { AttemptRef } from './run-queue.ts';
 import { lockThread } from './threads.ts';
-
-/** How an effect stands for whoever came to it; results as stored bytes. */
-export type StoredState = { effectId: string; asked: number } & (
-  | { is: 'yours'; turn: EffectTurn }
-  | { is: 'done'; result: Uint8Array | null; resultOf: string }
-  | { is: 'failed'; error: EffectFailure }
-  | { is: 'unknown'; turn: EffectTurn; open: boolean }
-  | { is: 'waiting'; leftMs: number | null; busy: boolean }
-);
-
-export interface EffectRequest {
-  call: EffectCall;
-  attempt: AttemptRef;
-  /** Also from one that was begun and never ended. */
-  takeover: boolean;
-  /** Whether this very process executes it right now. */
-  inHand: (effectId: string) => boolean;
-  /** The bytes that an event, or the lack of one in time (null), is recorded as. */
-  encodeEvent: (event: { payload: Json; received_at: string } | null, effectId: string) => Promise<Uint8Array>;
-}
-
-interface Row {
-  effect_id: string;
-  kind: EffectCall['kind'];
-  status: Effect['status'];
-  args_hash: string | null;
-  attempts: number;
-  idempotency_key: string;
-  fencing_token: number;
-  holder_lives: boolean;
-  result: Uint8Array | null;
-  error: EffectFailure | null;
-  left_ms: number | null;
-  age_ms: number;
-  asks: number;
-  answers: number;
-  asked_in: string | null;
-  reused_from: string | null;
-}
 
 /** An effect of the same site. */
 export interface DoneElsewhere {
@@ -83,9 +44,14 @@ export class Effects implements Guarded<Effects> {
    * ConflictError when the same effect was recorded for something else.
    */
   async come(request: EffectRequest): Promise<StoredState> {
-    const { call, attempt } = request;
-    const effectId = uuidv7();
-    const [made] = await this.#db.prepared<{ idempotency_key: string }>(INSERT, [
+    return (await this.#insert(request)) ?? this.#db.transaction((tx) => claimEffect(tx, request));
+  }
+
+  /** Null when it was there before, or the run is no longer this attempt's. */
+  async #insert({ effectId, call, attempt, hands }: EffectRequest): Promise<StoredState | null> {
+    const { timeout } = call;
+    if (call.kind === 'effect') hands.take(effectId);
+    const [made] = await this.#db.prepared<{ now_ms: number; left_ms: number | null }>(INSERT, [
       effectId,
       call.kind,
       ...identityOf(call, attempt),
@@ -96,14 +62,14 @@ export class Effects implements Guarded<Effects> {
       attempt.fencing_token,
       call.node,
       call.checkpointId,
-      call.timeoutMs,
+      timeout && 'ms' in timeout ? timeout.ms : null,
+      timeout && 'until' in timeout ? timeout.until : null,
     ]);
-    if (made && call.kind !== 'event') {
-      if (call.kind === 'sleep') return { is: 'waiting', effectId, asked: 0, leftMs: call.timeoutMs, busy: false };
-      const turn = { effectId, attempt: 1, idempotencyKey: made.idempotency_key, ageMs: 0 };
-      return { is: 'yours', effectId, asked: 0, turn };
-    }
-    return this.#db.transaction((tx) => returned(tx, request));
+    // Of an event: it may have been told before.
+    if (!made || call.kind === 'event') return null;
+    if (call.kind === 'sleep') return { is: 'waiting', effectId, asked: 0, leftMs: made.left_ms, busy: false };
+    const turn = { effectId, attempt: 1, idempotencyKey: effectId, ageMs: 0, nowMs: made.now_ms };
+    return { is: 'yours', effectId, asked: 0, turn };
   }
 
   /** Throws FencedError when another attempt has taken it over. */
@@ -128,7 +94,7 @@ export class Effects implements Guarded<Effects> {
   async forgetFailures(attempt: AttemptRef, effectIds: string[]): Promise<void> {
     await this.#db.query(
       `update baton.effects set status = 'waiting', wake_at = now(), ended_at = null
-       where effect_id = any($1::uuid[]) and status = 'failed' and fencing_token <= $2`,
+       where effect_id = any($1::uuid[]) and status = 'failed' and fencing_token <= $2 and error->>'final' is null`,
       [effectIds, attempt.fencing_token],
     );
   }
@@ -248,107 +214,11 @@ async function rouse(tx: Queryable, threadId: string): Promise<void> {
   );
 }
 
-/** An effect that was there before: under its row's lock. */
-async function returned(tx: Queryable, request: EffectRequest): Promise<StoredState> {
-  const { call, attempt, inHand } = request;
-  await requireTurn(tx, attempt);
-  const [row] = await tx.query<Row>(FIND, identityOf(call, attempt));
-  // Its thread was deleted between the two statements.
-  if (!row) throw new FencedError(attempt.thread_id);
-  const { effect_id: effectId, left_ms: leftMs } = row;
-  const asked = row.asked_in === call.at ? row.asks : 0;
-  const is_held = row.fencing_token === attempt.fencing_token ? inHand(effectId) : row.holder_lives;
-  switch (claimOf({ ...row, is_held }, call)) {
-    case 'return':
-      return { effectId, asked, ...outcomeOf(row) };
-    case 'unknown':
-      if (!request.takeover && call.onUnknown !== 'retry') {
-        return { effectId, asked, is: 'unknown', turn: turnOf(row), open: asked > row.answers };
-      }
-      return { effectId, asked, is: 'yours', turn: await take(tx, row, attempt) };
-    case 'take':
-      return { effectId, asked, is: 'yours', turn: await take(tx, row, attempt) };
-    case 'busy':
-      return { effectId, asked, is: 'waiting', leftMs: null, busy: true };
-    case 'wait':
-      return (await takeEvent(tx, request, effectId)) ?? { effectId, asked, is: 'waiting', leftMs, busy: false };
-    case 'expire':
-      return (await takeEvent(tx, request, effectId)) ?? (await expire(tx, request, effectId));
-  }
-}
-
-function outcomeOf({ effect_id, status, result, error, reused_from }: Row) {
-  if (status === 'failed') return { is: 'failed', error: error ?? UNNAMED } as const;
-  return { is: 'done', result, resultOf: reused_from ?? effect_id } as const;
-}
-
-function turnOf({ effect_id, attempts, idempotency_key, age_ms }: Row): EffectTurn {
-  return { effectId: effect_id, attempt: attempts, idempotencyKey: idempotency_key, ageMs: age_ms };
-}
-
-const UNNAMED: EffectFailure = { name: 'Error', message: 'It failed' };
-
-async function requireTurn(tx: Queryable, { run_id, thread_id, fencing_token }: AttemptRef): Promise<void> {
-  const held = await tx.query(
-    `select 1 from baton.runs where run_id = $1 and fencing_token = $2 and status = 'running'`,
-    [run_id, fencing_token],
-  );
-  if (held.length === 0) throw new FencedError(thread_id);
-}
-
-async function take(tx: Queryable, row: Row, attempt: AttemptRef): Promise<EffectTurn> {
-  await tx.query(
-    `update baton.effects set status = 'started', attempts = attempts + 1, run_id = $2, by_thread_id = $3, fencing_token = $4,
-       wake_at = null, ended_at = null, answers = asks where effect_id = $1`,
-    [row.effect_id, attempt.run_id, attempt.thread_id, attempt.fencing_token],
-  );
-  return { ...turnOf(row), attempt: row.attempts + 1 };
-}
-
-async function takeEvent(tx: Queryable, request: EffectRequest, effectId: string): Promise<StoredState | null> {
-  const { call, attempt, encodeEvent } = request;
-  if (call.kind !== 'event') return null;
-  const [event] = await tx.query<{ payload: Json; received_at: string }>(
-    `update baton.thread_events set taken_by = $3 where thread_id = $1 and position = (
-       select position from baton.thread_events where thread_id = $1 and name = $2 and taken_by is null
-       order by position limit 1 for update
-     ) returning payload, created_at received_at`,
-    [attempt.thread_id, call.name, effectId],
-  );
-  return event ? settled(tx, effectId, await encodeEvent(event, effectId)) : null;
-}
-
-async function expire(tx: Queryable, { call, encodeEvent }: EffectRequest, effectId: string): Promise<StoredState> {
-  return settled(tx, effectId, call.kind === 'event' ? await encodeEvent(null, effectId) : null);
-}
-
-async function settled(tx: Queryable, effectId: string, result: Uint8Array | null): Promise<StoredState> {
-  await tx.query(`update baton.effects set status = 'done', result = $2, ended_at = now() where effect_id = $1`, [
-    effectId,
-    result,
-  ]);
-  return { is: 'done', effectId, asked: 0, result, resultOf: effectId };
-}
-
-/** Parameters $1–$5 of FIND. */
-function identityOf(call: EffectCall, { thread_id }: AttemptRef): unknown[] {
-  return [call.scope, call.scope === 'global' ? null : thread_id, call.place, call.name, call.key];
-}
-
 const INSERT = `
   insert into baton.effects (effect_id, kind, scope, thread_id, place, name, key, site, args_hash, status, run_id, by_thread_id,
     fencing_token, node, checkpoint_id, wake_at, idempotency_key)
   select $1::uuid, $2::text, $3::text, $4::uuid, $5::text, $6::text, $7::text, $8::text, $9::text, $10::text, run_id, thread_id,
-    fencing_token, $13::text, $14::text, now() + $15::float8 * interval '1 millisecond', $1::uuid::text
+    fencing_token, $13::text, $14::text, coalesce($16::timestamptz, now() + $15::float8 * interval '1 millisecond'), $1::uuid::text
   from baton.runs where run_id = $11::uuid and fencing_token = $12::bigint and status = 'running'
-  on conflict do nothing returning idempotency_key`;
-
-const FIND = `
-  select e.effect_id, e.kind, e.status, e.args_hash, e.attempts, e.idempotency_key, e.fencing_token, e.result, e.error, e.asks,
-    e.answers, e.asked_in, e.reused_from,
-    extract(epoch from e.wake_at - now())::float8 * 1000 left_ms, extract(epoch from now() - e.started_at)::float8 * 1000 age_ms,
-    exists (select 1 from baton.runs r where r.run_id = e.run_id and r.fencing_token = e.fencing_token
-            and r.status = 'running' and r.lease_until > now()) holder_lives
-  from baton.effects e
-  where e.scope = $1 and e.thread_id is not distinct from $2::uuid and e.place = $3 and e.name = $4 and e.key = $5
-  for update of e`;
+  on conflict do nothing
+  returning extract(epoch from now())::float8 * 1000 now_ms, extract(epoch from wake_at - now())::float8 * 1000 left_ms`;

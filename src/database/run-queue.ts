@@ -1,5 +1,5 @@
 import type { AuthUser } from '../core/caller.ts';
-import type { Parking } from '../core/effect.ts';
+import { PARK_REASONS, type Parking, type ParkReason } from '../core/effect.ts';
 import { FencedError } from '../core/errors.ts';
 import { END_EVENT } from '../core/run-event.ts';
 import type { CancelAction, Run, RunError, RunStatus } from '../core/run.ts';
@@ -37,6 +37,13 @@ export interface RunEnd {
   endSeq: number;
   endAt: number;
   outcome: ThreadOutcome;
+}
+
+/** Of the whole deployment. Those that are parked are pending, too. */
+export interface ActiveCounts {
+  pending: number;
+  running: number;
+  parked: Record<ParkReason, number>;
 }
 
 /** Runs as workers see them: claimed under a lease by the database's clock, guarded by a fencing token. */
@@ -167,12 +174,24 @@ export class RunQueue {
   }
 
   /** How many runs wait, and how many any worker executes. */
-  async countActive(): Promise<{ pending: number; running: number }> {
+  async countActive(): Promise<ActiveCounts> {
     const [counts] = await this.#db.query<{ pending: number; running: number }>(
       `select (select count(*) from baton.runs where status = 'pending') pending,
               (select count(*) from baton.runs where status = 'running') running`,
     );
-    return counts ?? { pending: 0, running: 0 };
+    return { pending: 0, running: 0, ...counts, parked: await this.countParked() };
+  }
+
+  /** How many runs have given up their worker to wait, by what for; one that waits for several counts for each. */
+  async countParked(): Promise<Record<ParkReason, number>> {
+    const rows = await this.#db.query<{ reason: ParkReason; n: number }>(
+      `select reason, count(*) n from (
+         select distinct run_id, task->>'reason' reason from baton.runs, json_array_elements(waits_for) task
+         where status = 'pending' and waits_for is not null
+       ) waits group by reason`,
+    );
+    const none = Object.fromEntries(PARK_REASONS.map((reason) => [reason, 0])) as Record<ParkReason, number>;
+    return Object.assign(none, Object.fromEntries(rows.map(({ reason, n }) => [reason, n])));
   }
 
   /** Threads that were made for one stateless run which ended longer ago than this. */

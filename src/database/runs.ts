@@ -124,10 +124,11 @@ export class Runs implements Guarded<Runs> {
     return runs.map(shown);
   }
 
-  /** The run that a worker holds on this thread, if any. */
+  /** The run on this thread that a worker holds, or that has given its worker up to wait; if any. */
   async running(threadId: string): Promise<Run | null> {
     const [row] = await this.#db.query<Run>(
-      `select ${COLUMNS} from baton.runs where thread_id = $1 and status = 'running' and ${within(2)}`,
+      `select ${COLUMNS} from baton.runs
+       where thread_id = $1 and (status = 'running' or status = 'pending' and waits_for is not null) and ${within(2)}`,
       [threadId, this.#access.contains],
     );
     return row ?? null;

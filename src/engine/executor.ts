@@ -191,6 +191,7 @@ export class Executor {
 
   /** Gives the run's place to others until the first of its waiting nodes can go on; a question to a person comes first. */
   async #park(attempt: Attempt, runLog: RunLog): Promise<void> {
+    if (attempt.reason === 'pause') return this.#endStopped(attempt, runLog, 'pause');
     const outcome = await this.#outcome(attempt.run);
     if (outcome.parkings.length === 0 || Object.keys(outcome.interrupts).length > 0) {
       return this.#finish(attempt, runLog, 'success', outcome);

@@ -35,10 +35,10 @@ function watched(step: Step | undefined, name: string, { ended, effects }: NodeW
     try {
       const { configurable } = config ?? {};
       countSubgraphsAnew(configurable);
-      return await step.invoke(input, {
-        ...config,
-        configurable: { ...configurable, [NODE_EXECUTION_KEY]: execution },
-      });
+      const own = { ...config, configurable: { ...configurable, [NODE_EXECUTION_KEY]: execution } };
+      const result = (await step.invoke(input, own)) as unknown;
+      execution.ended();
+      return result;
     } catch (error) {
       end = endOf(error);
       if (end === 'error') await execution.failed();

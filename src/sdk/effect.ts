@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { interrupt, isGraphBubbleUp } from '@langchain/langgraph';
-import { type Duration, durationMs } from '../core/duration.ts';
+import { type Duration, durationMs, timeoutOf } from '../core/duration.ts';
 import type { EffectFailure, EffectScope, EffectState, EffectTurn, ForkPolicy, UnknownPolicy } from '../core/effect.ts';
 import { InvalidInputError, messageOf } from '../core/errors.ts';
 import { type LedgerUse, openLedger } from './ledger-use.ts';
@@ -104,6 +104,7 @@ export async function effect<T>(
           const failure = {
             name: 'EffectUnknownError',
             message: `It was begun and its worker was lost: nobody knows whether it happened (idempotency key ${state.turn.idempotencyKey})`,
+            final: true as const,
           };
           await use.ledger.failed(state.turn, failure, null);
         } else {
@@ -125,17 +126,20 @@ async function execute<T>(
   { work, retry }: { work: (context: EffectContext) => Promise<T> | T; retry: EffectRetry | undefined },
 ): Promise<Outcome<T>> {
   const { idempotencyKey, attempt } = turn;
+  const beganMs = performance.now();
   let result: T;
   try {
     result = await work({ idempotencyKey, attempt, signal });
   } catch (error) {
     const failure = { name: error instanceof Error ? error.name : 'Error', message: messageOf(error) };
-    // Stopped from outside, or a question in the middle: nothing is known of it but that it may be tried again.
+    // Stopped from outside, or a question in the middle: nothing is known of it, and it may be tried again unless its
+    // author wants to know first.
     if (signal?.aborted || isGraphBubbleUp(error)) {
-      await ledger.failed(turn, failure, 0);
+      if (signal?.aborted && call.onUnknown !== 'retry') ledger.lost(turn);
+      else await ledger.failed(turn, failure, 0);
       throw error;
     }
-    const retryMs = retry ? nextDelayMs(retry, turn) : null;
+    const retryMs = retry ? nextDelayMs(retry, turn, performance.now() - beganMs) : null;
     await ledger.failed(turn, failure, retryMs);
     if (retryMs === null) throw new EffectFailedError(call.name, failure, { cause: error });
     return { again: true };
@@ -144,15 +148,16 @@ async function execute<T>(
   return { result };
 }
 
-/** How long until the next execution; null: there is none. */
+/** How long until the next execution, by the ledger's clock; null: there is none. */
 function nextDelayMs(
   { attempts, backoff = 1000, maxDelay = '1h', until }: EffectRetry,
   turn: EffectTurn,
+  tookMs: number,
 ): number | null {
   if (turn.attempt >= attempts) return null;
   const delayMs = Math.min(durationMs(backoff) * 2 ** (turn.attempt - 1), durationMs(maxDelay));
   if (until === undefined) return delayMs;
-  const leftMs = until instanceof Date ? until.getTime() - Date.now() : durationMs(until) - turn.ageMs;
+  const leftMs = (until instanceof Date ? until.getTime() - turn.nowMs : durationMs(until) - turn.ageMs) - tookMs;
   return delayMs > leftMs ? null : delayMs;
 }
 
@@ -183,20 +188,31 @@ function callOf({ scope = 'step', key, args, onFork = 'rerun', onUnknown = 'retr
       `onFork is for effects of scope "step": one of scope "${scope}" is done once in any branch`,
     );
   }
-  if (retry && !(Number.isInteger(retry.attempts) && retry.attempts >= 1)) {
+  if (retry) requireSense(retry);
+  return { scope, key, onFork, onUnknown, argsHash: args === undefined ? null : hashOf(args) };
+}
+
+function requireSense({ attempts, backoff, maxDelay, until }: EffectRetry): void {
+  if (!Number.isInteger(attempts) || attempts < 1) {
     throw new InvalidInputError('retry.attempts must be a whole number of at least 1');
   }
-  return { scope, key, onFork, onUnknown, argsHash: args === undefined ? null : hashOf(args) };
+  for (const duration of [backoff, maxDelay]) if (duration !== undefined) durationMs(duration);
+  if (until !== undefined) timeoutOf(until);
 }
 
 /** Of the value, whatever the order of its keys. */
 function hashOf(args: unknown): string {
-  const text = JSON.stringify(args, (_key, value: unknown) => {
+  const text = JSON.stringify(args, (key, value: unknown) => {
     if (typeof value === 'bigint') return `${value}n`;
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+    if (value instanceof Map || value instanceof Set || ArrayBuffer.isView(value)) throw notJson(key);
     return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
   });
-  if (text === undefined)
-    throw new InvalidInputError('args of an effect must be JSON: what it depends on, such as ids and amounts');
+  if (text === undefined) throw notJson('');
   return createHash('sha256').update(text).digest('base64url');
+}
+
+function notJson(key: string): InvalidInputError {
+  const what = key === '' ? 'args of an effect' : `"${key}" in the args of an effect`;
+  return new InvalidInputError(`${what} must be JSON: what it depends on, such as ids and amounts`);
 }

@@ -12,7 +12,7 @@ export interface LedgerUse {
   signal: AbortSignal | undefined;
 }
 
-type CallOptions = Partial<Pick<EffectCall, 'scope' | 'argsHash' | 'onFork' | 'onUnknown' | 'timeoutMs'>> & {
+type CallOptions = Partial<Pick<EffectCall, 'scope' | 'argsHash' | 'onFork' | 'onUnknown' | 'timeout'>> & {
   key?: string | undefined;
 };
 
@@ -28,7 +28,7 @@ export function openLedger(kind: EffectKind, name: string, options: CallOptions)
   const place = nodePlace() ?? OUTSIDE;
   const { at, site, node, nodeAttempt, checkpointId } = place;
   const { ledger, calls } = ledgerAt(place);
-  const { scope = 'step', key, argsHash = null, onFork = 'rerun', onUnknown = 'retry', timeoutMs = null } = options;
+  const { scope = 'step', key, argsHash = null, onFork = 'rerun', onUnknown = 'retry', timeout = null } = options;
   const isStep = scope === 'step';
   return {
     ledger,
@@ -47,7 +47,8 @@ export function openLedger(kind: EffectKind, name: string, options: CallOptions)
       onUnknown,
       node,
       checkpointId,
-      timeoutMs,
+      nodeAttempt,
+      timeout,
     },
   };
 }

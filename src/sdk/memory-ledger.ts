@@ -3,6 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { claimOf } from '../core/effect-claim.ts';
 import type { EffectCall, EffectFailure, EffectLedger, EffectState, EffectStatus, EffectTurn } from '../core/effect.ts';
 
+/** A timer of more fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 interface Entry {
   effectId: string;
   status: EffectStatus;
@@ -50,10 +53,14 @@ export class MemoryLedger implements EffectLedger {
     this.#change(turn, { ...change, error, isHeld: false });
   }
 
+  lost(turn: EffectTurn): void {
+    this.#change(turn, { isHeld: false });
+  }
+
   async asking(): Promise<void> {}
 
   async wait(state: Extract<EffectState, { is: 'waiting' }>): Promise<void> {
-    await delay(state.busy ? 5 : Math.max(0, state.leftMs ?? 0));
+    await delay(state.busy ? 5 : Math.min(Math.max(0, state.leftMs ?? 0), MAX_TIMER_MS));
   }
 
   #change({ effectId }: EffectTurn, change: Partial<Entry>): void {
@@ -61,7 +68,7 @@ export class MemoryLedger implements EffectLedger {
   }
 }
 
-function newEntry({ kind, argsHash, timeoutMs }: EffectCall): Entry {
+function newEntry({ kind, argsHash, timeout }: EffectCall): Entry {
   const isEffect = kind === 'effect';
   return {
     effectId: randomUUID(),
@@ -72,9 +79,14 @@ function newEntry({ kind, argsHash, timeoutMs }: EffectCall): Entry {
     result: undefined,
     error: { name: 'Error', message: '' },
     beganMs: Date.now(),
-    wakeMs: timeoutMs === null ? null : Date.now() + timeoutMs,
+    wakeMs: wakeMsOf(timeout),
     isHeld: isEffect,
   };
+}
+
+function wakeMsOf(timeout: EffectCall['timeout']): number | null {
+  if (timeout === null) return null;
+  return 'ms' in timeout ? Date.now() + timeout.ms : Date.parse(timeout.until);
 }
 
 function leftMs({ wakeMs }: Entry): number | null {
@@ -82,7 +94,8 @@ function leftMs({ wakeMs }: Entry): number | null {
 }
 
 function turnOf({ effectId, attempts, beganMs }: Entry): EffectTurn {
-  return { effectId, attempt: attempts, idempotencyKey: effectId, ageMs: Date.now() - beganMs };
+  const nowMs = Date.now();
+  return { effectId, attempt: attempts, idempotencyKey: effectId, ageMs: nowMs - beganMs, nowMs };
 }
 
 function yours(entry: Entry): EffectState {

@@ -1,4 +1,4 @@
-import { type Duration, durationMs } from '../core/duration.ts';
+import { type Duration, timeoutOf } from '../core/duration.ts';
 import { openLedger } from './ledger-use.ts';
 
 /**
@@ -10,8 +10,7 @@ import { openLedger } from './ledger-use.ts';
  * Do not catch what it throws: like an interrupt, it leaves the node that way and comes back.
  */
 export async function sleep(name: string, duration: Duration | Date): Promise<void> {
-  const timeoutMs = duration instanceof Date ? Math.max(0, duration.getTime() - Date.now()) : durationMs(duration);
-  const { ledger, call } = openLedger('sleep', name, { timeoutMs });
+  const { ledger, call } = openLedger('sleep', name, { timeout: timeoutOf(duration) });
   for (;;) {
     const state = await ledger.come(call);
     if (state.is !== 'waiting') return;

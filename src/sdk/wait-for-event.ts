@@ -1,5 +1,5 @@
 import { interrupt } from '@langchain/langgraph';
-import { type Duration, durationMs } from '../core/duration.ts';
+import { type Duration, timeoutOf } from '../core/duration.ts';
 import type { Json } from '../core/json.ts';
 import { openLedger } from './ledger-use.ts';
 
@@ -18,10 +18,11 @@ export interface ReceivedEvent<T> {
  */
 export async function waitForEvent<T = Json>(
   name: string,
-  { timeout }: { timeout?: Duration } = {},
+  { timeout }: { timeout?: Duration | Date } = {},
 ): Promise<ReceivedEvent<T> | null> {
-  const timeoutMs = timeout === undefined ? null : durationMs(timeout);
-  const { ledger, call, isServed } = openLedger('event', name, { timeoutMs });
+  const { ledger, call, isServed } = openLedger('event', name, {
+    timeout: timeout === undefined ? null : timeoutOf(timeout),
+  });
   if (!isServed) return { payload: interrupt({ type: 'event', name }) as T, received_at: new Date().toISOString() };
   for (;;) {
     const state = await ledger.come(call);

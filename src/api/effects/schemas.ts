@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { EFFECT_SCOPES, EFFECT_STATUSES } from '../../core/effect.ts';
+import { EFFECT_KINDS, EFFECT_SCOPES, EFFECT_STATUSES } from '../../core/effect.ts';
 import { json } from '../../http/fields.ts';
 
 const name = z.string().min(1).max(200);
@@ -16,7 +16,7 @@ export const told = z.strictObject({ told: z.boolean().describe('False: this eve
 
 export const effect = z.strictObject({
   effect_id: z.uuid(),
-  kind: z.enum(['effect', 'sleep', 'event']),
+  kind: z.enum(EFFECT_KINDS),
   name: z.string(),
   scope: z.enum(EFFECT_SCOPES),
   key: z.string().nullable(),

@@ -1,6 +1,8 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Pool } from 'pg';
 import type { Json, JsonObject } from '../../core/json.ts';
+import { PARK_REASONS, type ParkReason } from '../../core/effect.ts';
+import type { ActiveCounts } from '../../database/run-queue.ts';
 import type { CronObserver } from '../../engine/cron-scheduler.ts';
 import type { NodeEnd, RunObserver } from '../../engine/run-observer.ts';
 import type { AttemptEnd, WebhookObserver } from '../../engine/webhooks/webhook-sender.ts';
@@ -8,7 +10,7 @@ import type { RequestMeasure } from '../../http/measure-requests.ts';
 
 export interface MetricsSources {
   /** Runs of the whole deployment, not only of this process. */
-  activeRuns: () => Promise<{ pending: number; running: number }>;
+  activeRuns: () => Promise<ActiveCounts>;
   workers: () => { max: number; active: number };
   checkpointsWritten: () => number;
   /** Of the whole deployment, too. */
@@ -17,7 +19,7 @@ export interface MetricsSources {
 }
 
 interface Snapshot {
-  queue: { n_pending: number; n_running: number };
+  queue: { n_pending: number; n_running: number; n_parked: Record<ParkReason, number> };
   workers: { max: number; active: number; available: number };
 }
 
@@ -41,6 +43,7 @@ export class Metrics implements RunObserver, CronObserver, WebhookObserver {
   readonly #webhooks: Counter<'outcome'>;
   readonly #cronDelay: Histogram;
   readonly #cronsRefused: Counter;
+  readonly #parked: Gauge<'reason'>;
   readonly #gauges: Record<keyof typeof GAUGES, Gauge>;
   readonly #sources: MetricsSources;
 
@@ -102,6 +105,12 @@ export class Metrics implements RunObserver, CronObserver, WebhookObserver {
       help: 'Times at which a cron was due and its run was refused, as it would have been to its maker',
       registers,
     });
+    this.#parked = new Gauge({
+      name: 'baton_runs_parked',
+      help: 'Runs that have given up their worker to sleep, to try again later, or until an event; they are pending, too',
+      labelNames: ['reason'],
+      registers,
+    });
     this.#gauges = gaugesOf(this.#registry);
   }
 
@@ -157,7 +166,7 @@ export class Metrics implements RunObserver, CronObserver, WebhookObserver {
   /** What others count anyway is asked for when somebody wants to know. */
   async #refresh(): Promise<Snapshot> {
     const { activeRuns, workers, checkpointsWritten, webhooks, pool } = this.#sources;
-    const [{ pending, running }, backlog] = await Promise.all([activeRuns(), webhooks()]);
+    const [{ pending, running, parked }, backlog] = await Promise.all([activeRuns(), webhooks()]);
     const { max, active } = workers();
     this.#gauges.lg_api_num_pending_runs.set(pending);
     this.#gauges.lg_api_num_running_runs.set(running);
@@ -170,9 +179,13 @@ export class Metrics implements RunObserver, CronObserver, WebhookObserver {
     this.#gauges.lg_api_pg_pool_requests_waiting.set(pool.waitingCount);
     this.#gauges.baton_webhooks_pending.set(backlog.pending);
     this.#gauges.baton_webhooks_oldest_pending_seconds.set(backlog.oldest_seconds);
+    for (const reason of PARK_REASONS) this.#parked.set({ reason }, parked[reason]);
     this.#checkpoints.reset();
     this.#checkpoints.inc(checkpointsWritten());
-    return { queue: { n_pending: pending, n_running: running }, workers: { max, active, available: max - active } };
+    return {
+      queue: { n_pending: pending, n_running: running, n_parked: parked },
+      workers: { max, active, available: max - active },
+    };
   }
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ParkReason } from '../../core/effect.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { json, jsonObject } from '../../http/fields.ts';
 import { route, type Route } from '../../http/route.ts';
@@ -8,11 +9,15 @@ import { serverInfo } from './service.ts';
 
 const okQuery = z.strictObject({ check_db: z.string().optional() });
 
+interface MetaParts {
+  checkDatabase: () => Promise<unknown>;
+  /** By what they wait for; null: not to be told. */
+  parkedRuns: () => Promise<Record<ParkReason, number> | null>;
+  security: Security;
+}
+
 /** What is to be known about the server itself. `others` are described together with these. */
-export function metaRoutes(
-  others: readonly Route[],
-  { checkDatabase, security }: { checkDatabase: () => Promise<unknown>; security: Security },
-): Route[] {
+export function metaRoutes(others: readonly Route[], { checkDatabase, parkedRuns, security }: MetaParts): Route[] {
   const info = serverInfo();
   let document: JsonObject | null = null;
   const described = (): JsonObject =>
@@ -34,7 +39,8 @@ export function metaRoutes(
     ),
     route(
       { method: 'get', path: '/info', access: 'open', summary: 'Tell versions and features', answer: jsonObject },
-      async () => info,
+      // Versions can be had without the database, too.
+      async () => ({ ...info, baton: { ...info.baton, runs_parked: await parkedRuns().catch(() => null) } }),
     ),
     route(
       {

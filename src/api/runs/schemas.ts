@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { EFFECT_KINDS, PARK_REASONS } from '../../core/effect.ts';
 import type { RunKwargs } from '../../core/run.ts';
 import { DURABILITIES, MULTITASK_STRATEGIES, RUN_STATUSES, STREAM_MODES } from '../../core/run.ts';
 import { flag, json, jsonObject, optional, queryList, queryPage, uuid } from '../../http/fields.ts';
@@ -19,6 +20,20 @@ export const run = z
     metadata: jsonObject,
     kwargs: jsonObject,
     multitask_strategy: z.enum(MULTITASK_STRATEGIES),
+    waits_for: z
+      .object({
+        until: z.string().nullable().describe('When it goes on; null: when an event comes'),
+        tasks: z.array(
+          z.object({
+            effect_id: z.string(),
+            kind: z.enum(EFFECT_KINDS),
+            name: z.string(),
+            reason: z.enum(PARK_REASONS),
+          }),
+        ),
+      })
+      .optional()
+      .describe('Only of a run that has given up its worker to wait'),
   })
   .meta({ title: 'Run' });
 export const runList = z.array(run);

@@ -11,8 +11,10 @@ import {
 } from '../../core/effect.ts';
 import { outliveConnections } from '../../core/connection-loss.ts';
 import { ConflictError, InvalidInputError, UnstorableValueError } from '../../core/errors.ts';
+import { uuidv7 } from '../../core/ids.ts';
 import type { Json } from '../../core/json.ts';
-import type { Effects, StoredState } from '../../database/effects.ts';
+import type { EffectRequest, StoredState } from '../../database/effect-claims.ts';
+import type { Effects } from '../../database/effects.ts';
 import type { Codec } from '../../state/codec/codec.ts';
 import { revive } from '../../state/codec/revive.ts';
 import { serialize } from '../../state/codec/serialize.ts';
@@ -77,6 +79,15 @@ export class RunningNode implements NodeExecution {
     return this.#calls;
   }
 
+  /** The node has ended as if nothing were left. @throws InvalidInputError when it caught what parks it. */
+  ended(): void {
+    const { parked } = this.#ledger;
+    if (parked === null) return;
+    throw new InvalidInputError(
+      `The node caught what "${parked}" throws in order to wait, and went on: let it pass, as in catch (error) { if (isGraphBubbleUp(error)) throw error; … }`,
+    );
+  }
+
   /** The node has failed: what failed in it is tried again when it is executed again. */
   async failed(): Promise<void> {
     await this.#ledger.forgetFailures();
@@ -93,32 +104,74 @@ interface NodeContext {
 class NodeLedger implements EffectLedger {
   readonly #parts: RunEffectsParts;
   readonly #context: NodeContext;
-  readonly #failed = new Set<string>();
+  /** The effects that this execution began or met as failed ones, each with the node's execution in which it did. */
+  readonly #metIn = new Map<string, number>();
+  #parked: string | null = null;
   constructor(parts: RunEffectsParts, context: NodeContext) {
     this.#parts = parts;
     this.#context = context;
   }
 
+  /** The name of what this execution was parked for. */
+  get parked(): string | null {
+    return this.#parked;
+  }
+
   async come(call: EffectCall, { takeover = false } = {}): Promise<EffectState> {
-    const { effects, saver } = this.#parts;
-    const { attempt, inHand } = this.#context;
+    const { saver } = this.#parts;
+    const { attempt } = this.#context;
     if (attempt.run.kwargs.durability === 'exit') throw unsaved(call.name);
     // An effect is never done on top of state that a crash would take away: its place would be another one then.
     await saver.flush(attempt.run.thread_id);
     if (call.onFork !== 'rerun') await this.#regardOrigin(call);
-    const stored = await outliveConnections(() =>
-      effects.come({
-        call,
-        attempt: attempt.run,
-        takeover,
-        inHand: (effectId) => inHand.has(effectId),
-        encodeEvent: (event, effectId) => this.#encode(call, effectId, event),
-      }),
-    );
-    if (stored.is === 'yours') inHand.add(stored.effectId);
-    if (stored.is === 'failed') this.#failed.add(stored.effectId);
+    const stored = await this.#claim(call, takeover);
+    if (stored.is === 'failed') {
+      return (await this.#forgets(stored, call)) ? this.come(call) : stored;
+    }
     if (stored.is !== 'done') return stored;
     return { is: 'done', asked: stored.asked, result: await this.#decode(call, stored) };
+  }
+
+  async #claim(call: EffectCall, takeover: boolean): Promise<StoredState> {
+    const { effects } = this.#parts;
+    const { attempt, inHand } = this.#context;
+    const taken = new Set<string>();
+    const request: EffectRequest = {
+      effectId: uuidv7(),
+      call,
+      attempt: attempt.run,
+      takeover,
+      hands: {
+        has: (effectId) => inHand.has(effectId),
+        take: (effectId) => {
+          inHand.add(effectId);
+          taken.add(effectId);
+        },
+      },
+      encodeEvent: (event, effectId) => this.#encode(call, effectId, event),
+    };
+    try {
+      const stored = await outliveConnections(() => effects.come(request));
+      if (stored.is === 'yours') {
+        taken.delete(stored.effectId);
+        this.#metIn.set(stored.effectId, call.nodeAttempt);
+      }
+      return stored;
+    } finally {
+      for (const effectId of taken) inHand.delete(effectId);
+    }
+  }
+
+  /**
+   * Whether a failure is from an execution before this one of the same node, in a subgraph or a task: then it is forgotten.
+   * Nodes of the graph itself have a ledger for each execution.
+   */
+  async #forgets({ effectId, error }: Extract<StoredState, { is: 'failed' }>, call: EffectCall): Promise<boolean> {
+    const metIn = this.#metIn.get(effectId);
+    this.#metIn.set(effectId, metIn ?? call.nodeAttempt);
+    if (error.final || metIn === undefined || metIn >= call.nodeAttempt) return false;
+    await this.#parts.effects.forgetFailures(this.#context.attempt.run, [effectId]);
+    return true;
   }
 
   async done(turn: EffectTurn, result: unknown, call: EffectCall): Promise<void> {
@@ -128,7 +181,7 @@ class NodeLedger implements EffectLedger {
     } catch (error) {
       // It was done and must not be done again, though nobody can say what came of it.
       if (error instanceof UnstorableValueError) {
-        await this.failed(turn, { name: error.name, message: error.message }, null);
+        await this.failed(turn, { name: error.name, message: error.message, final: true }, null);
       }
       throw error;
     } finally {
@@ -137,7 +190,6 @@ class NodeLedger implements EffectLedger {
   }
 
   async failed(turn: EffectTurn, failure: EffectFailure, retryMs: number | null): Promise<void> {
-    if (retryMs === null) this.#failed.add(turn.effectId);
     try {
       await outliveConnections(() => this.#parts.effects.failed(turn, failure, retryMs));
     } finally {
@@ -145,8 +197,12 @@ class NodeLedger implements EffectLedger {
     }
   }
 
+  lost(turn: EffectTurn): void {
+    this.#context.inHand.delete(turn.effectId);
+  }
+
   async asking(turn: EffectTurn, place: string): Promise<void> {
-    await this.#parts.effects.asking(turn, place);
+    await outliveConnections(() => this.#parts.effects.asking(turn, place));
   }
 
   async wait(state: Extract<EffectState, { is: 'waiting' }>, call: EffectCall): Promise<void> {
@@ -155,6 +211,7 @@ class NodeLedger implements EffectLedger {
     const { effectId, leftMs, busy } = state;
     if (busy) return signals.change(effectId, BUSY_POLL_MS, attempt.signal);
     if (leftMs !== null && leftMs <= parkAfterMs) return signals.change(effectId, Math.max(0, leftMs), attempt.signal);
+    this.#parked = call.name;
     return park({
       effect_id: effectId,
       kind: call.kind,
@@ -164,7 +221,8 @@ class NodeLedger implements EffectLedger {
   }
 
   async forgetFailures(): Promise<void> {
-    if (this.#failed.size > 0) await this.#parts.effects.forgetFailures(this.#context.attempt.run, [...this.#failed]);
+    if (this.#metIn.size === 0) return;
+    await this.#parts.effects.forgetFailures(this.#context.attempt.run, [...this.#metIn.keys()]);
   }
 
   /** On a fork: what the origin did after the fork's point is taken over, or may not be done again. */
