@@ -144,10 +144,11 @@ export class RunStreams {
   /** The events that follow `last` as far as they are known here; null when there will be none. */
   async #next(runId: string, inbox: Inbox, last: number): Promise<RunEvent[] | null> {
     const fresh = inbox.fresh.filter((event) => event.seq > last);
+    const hasEnded = inbox.fresh.at(-1)?.event === END_EVENT;
     inbox.fresh = [];
     if (fresh[0]?.seq === last + 1) return fresh;
-    // Nothing, or something with a gap before it, which only the log can fill.
-    if (fresh.length === 0 && !inbox.mustLook) return [];
+    // Nothing, or something with a gap before it, which only the log can fill; or an end before the place it asked for.
+    if (fresh.length === 0 && !inbox.mustLook && !hasEnded) return [];
     inbox.mustLook = false;
     const page = await this.#events.after(runId, last, PAGE);
     inbox.has(page);

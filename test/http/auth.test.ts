@@ -349,7 +349,8 @@ describe('API keys', () => {
 
   it.each(['reader', 'writer', 'admin'] as const)('%s may do what its scopes say', async (name) => {
     // Commands and calls of the last three are refused one by one: below.
-    const sees = /^GET |\/(search|count|history|checkpoint|versions|namespaces|events|commands|mcp)$|^POST \/a2a\//;
+    const sees =
+      /^GET |\/(search|count|history|checkpoint|versions|namespaces|stream\/events|commands|mcp)$|^POST \/a2a\//;
     const operations = await operationsOf(server.url, bearing(made.admin));
     const admin = (path: string, body: unknown) => call(server.url + path, 'POST', body, bearing(made.admin));
     const { json: thread } = await admin('/threads', {});
@@ -366,6 +367,7 @@ describe('API keys', () => {
       assistant_id: assistant.assistant_id,
       checkpoint_id: uuidv7(),
       cron_id: uuidv7(),
+      delivery_id: uuidv7(),
       namespace: 'child',
       graph_id: 'line',
       version: 1,

@@ -188,7 +188,12 @@ describe('every way in which a run can end', () => {
     ],
     [
       'paused',
-      ({ thread_id, open }) => post(`/threads/${thread_id}/pause`, {}).finally(open),
+      async ({ thread_id, open }) => {
+        await post(`/threads/${thread_id}/pause`, {});
+        // What it brings of the pause, the notification brings a moment later.
+        await server.baton.worker.heartbeat();
+        open();
+      },
       'running',
       { status: 'interrupted' },
     ],
