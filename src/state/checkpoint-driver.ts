@@ -2,7 +2,7 @@
 export interface CheckpointKey {
   thread_id: string;
   checkpoint_ns: string;
-  /** A UUID of version 6: later ones sort later as text. */
+  /** A UUID of version 6, by the clock of whoever wrote it. That may be wrong: what is later is what was stored later. */
   checkpoint_id: string;
 }
 
@@ -60,7 +60,7 @@ export interface CheckpointQuery {
   thread_id?: string | undefined;
   checkpoint_ns?: string | undefined;
   checkpoint_id?: string | undefined;
-  /** Only checkpoints older than this one. */
+  /** Only checkpoints stored before this one. */
   before?: string | undefined;
   /** What the metadata must contain, in the sense of `@>` of Postgres. */
   filter?: Record<string, unknown> | undefined;
@@ -88,9 +88,9 @@ export interface CheckpointDriver {
   put(change: PutCheckpoint): Promise<void>;
   /** Adds to what the checkpoint has; the checkpoint need not exist. */
   putWrites(change: PutWrites): Promise<void>;
-  /** One checkpoint, or the latest of the namespace. */
+  /** One checkpoint, or the one of the namespace that was stored last. */
   get(threadId: string, checkpointNs: string, checkpointId?: string): Promise<LoadedCheckpoint | undefined>;
-  /** One page, newest first, of those that come after `after` in that order. */
+  /** One page, the last stored one first, of those that come after `after` in that order. */
   list(query: CheckpointQuery, limit: number, after?: CheckpointKey): Promise<LoadedCheckpoint[]>;
   /** A checkpoint (or the latest) and its ancestors, child before parent, at most `limit`, without values. */
   chain(

@@ -6,18 +6,37 @@ export function placeOf({ checkpoint_ns, checkpoint_id }: CheckpointKey): string
   return `${checkpoint_id}\0${checkpoint_ns}`;
 }
 
-/** What a query means, for rows that are in memory. `search`: the row's metadata. */
+/** What a query means, but for its `before`, for rows that are in memory. `search`: the row's metadata. */
 export function matches(query: CheckpointQuery, row: CheckpointRow, search: unknown): boolean {
   return (
     (query.thread_id === undefined || query.thread_id === row.thread_id) &&
     (query.checkpoint_ns === undefined || query.checkpoint_ns === row.checkpoint_ns) &&
     (query.checkpoint_id === undefined || query.checkpoint_id === row.checkpoint_id) &&
-    (query.before === undefined || row.checkpoint_id < query.before) &&
     (query.filter === undefined || contains(search, query.filter))
   );
 }
 
-/** The order of a list, for `sort`. */
+/**
+ * How many rows of a list, the last stored first, come before those that follow a checkpoint. Of one that is not there:
+ * those whose ids are greater, up to the first that is not.
+ */
+export function placeAfter(
+  rows: readonly { row: CheckpointKey }[],
+  { thread_id, checkpoint_ns, checkpoint_id }: Partial<Record<keyof CheckpointKey, string | undefined>>,
+): number {
+  if (checkpoint_id === undefined) return 0;
+  const at = rows.findIndex(
+    ({ row }) =>
+      row.checkpoint_id === checkpoint_id &&
+      row.thread_id === (thread_id ?? row.thread_id) &&
+      row.checkpoint_ns === (checkpoint_ns ?? row.checkpoint_ns),
+  );
+  if (at >= 0) return at + 1;
+  const smaller = rows.findIndex(({ row }) => row.checkpoint_id < checkpoint_id);
+  return smaller >= 0 ? smaller : rows.length;
+}
+
+/** By ids, so by the clocks of their writers: good enough between threads. */
 export function newestFirst(a: CheckpointKey, b: CheckpointKey): number {
   return (
     compare(b.checkpoint_id, a.checkpoint_id) ||

@@ -8,7 +8,7 @@ import type {
   StoredCheckpoint,
   Values,
 } from './checkpoint-driver.ts';
-import { matches, newestFirst, placeOf } from './checkpoint-query.ts';
+import { matches, newestFirst, placeAfter, placeOf } from './checkpoint-query.ts';
 
 export type HeldChange = PutCheckpoint | PutWrites;
 
@@ -41,7 +41,7 @@ export class HeldView {
     const held = this.#checkpoint(checkpointNs, checkpointId);
     if (held !== undefined && checkpointId !== undefined) return this.load(held);
     const stored = await this.#driver.get(this.threadId, checkpointNs, checkpointId);
-    if (held !== undefined && isNewer(held, stored)) return this.load(held);
+    if (held !== undefined && this.#isNewer(held, stored)) return this.load(held);
     return stored && this.withWrites(stored);
   }
 
@@ -50,7 +50,7 @@ export class HeldView {
     let held = this.#checkpoint(checkpointNs, checkpointId);
     if (held !== undefined && checkpointId === undefined) {
       const [stored] = await this.#driver.chain(this.threadId, checkpointNs, undefined, 1);
-      if (!isNewer(held, stored)) held = undefined;
+      if (!this.#isNewer(held, stored)) held = undefined;
     }
     let next: string | null | undefined = checkpointId;
     while (held !== undefined && path.length < limit) {
@@ -75,13 +75,21 @@ export class HeldView {
     return new Map([...(await this.#driver.values(this.threadId, missing)), ...this.#values]);
   }
 
-  /** The held ones of a list. */
+  /** The held ones of a list, the last one first. What is stored comes after them all. */
   matching(query: CheckpointQuery, after: CheckpointKey | undefined): PutCheckpoint[] {
-    return this.#changes
-      .filter(isCheckpoint)
+    const held = this.#changes.filter(isCheckpoint).toReversed();
+    const isHeld = (id: string): boolean => held.some(({ row }) => row.checkpoint_id === id);
+    const cursors = [query.before, after?.thread_id === this.threadId ? after.checkpoint_id : undefined];
+    let from = 0;
+    for (const checkpoint_id of cursors) {
+      if (checkpoint_id === undefined) continue;
+      from = Math.max(from, isHeld(checkpoint_id) ? placeAfter(held, { checkpoint_id }) : held.length);
+    }
+    const isOther = after !== undefined && after.thread_id !== this.threadId;
+    return held
+      .slice(from)
       .filter(
-        ({ row, search }) =>
-          matches(query, row, JSON.parse(search)) && (after === undefined || newestFirst(after, row) < 0),
+        ({ row, search }) => matches(query, row, JSON.parse(search)) && !(isOther && newestFirst(after, row) >= 0),
       );
   }
 
@@ -110,6 +118,12 @@ export class HeldView {
       );
   }
 
+  /** What is stored may have been saved since this view was taken: then it is none of what the held ones go back to. */
+  #isNewer({ row }: PutCheckpoint, stored: StoredCheckpoint | undefined): boolean {
+    if (stored === undefined || row.checkpoint_id >= stored.row.checkpoint_id) return true;
+    return this.#changes.some((change) => isCheckpoint(change) && change.row.parent_id === stored.row.checkpoint_id);
+  }
+
   #writesAt(key: CheckpointKey): PutWrites[] {
     const place = placeOf(key);
     return this.#changes.filter(
@@ -120,8 +134,4 @@ export class HeldView {
 
 export function isCheckpoint(change: HeldChange): change is PutCheckpoint {
   return 'search' in change;
-}
-
-function isNewer(held: PutCheckpoint, stored: StoredCheckpoint | undefined): boolean {
-  return stored === undefined || held.row.checkpoint_id >= stored.row.checkpoint_id;
 }

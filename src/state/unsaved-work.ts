@@ -94,17 +94,19 @@ export class UnsavedWork implements CheckpointDriver {
     const stored = await this.#driver.list(query, limit, after);
     if (views.size === 0) return stored;
     const found = new Map<string, { row: CheckpointKey; load: () => Promise<LoadedCheckpoint> }>();
-    for (const loaded of stored) {
-      const load = async () => views.get(loaded.row.thread_id)?.withWrites(loaded) ?? loaded;
-      found.set(`${loaded.row.thread_id}\0${placeOf(loaded.row)}`, { row: loaded.row, load });
-    }
     for (const [threadId, view] of views) {
       for (const held of view.matching(query, after)) {
         found.set(`${threadId}\0${placeOf(held.row)}`, { row: held.row, load: () => view.load(held) });
       }
     }
-    const page = [...found.values()].sort((a, b) => newestFirst(a.row, b.row)).slice(0, limit);
-    return Promise.all(page.map(({ load }) => load()));
+    for (const loaded of stored) {
+      const key = `${loaded.row.thread_id}\0${placeOf(loaded.row)}`;
+      const load = async () => views.get(loaded.row.thread_id)?.withWrites(loaded) ?? loaded;
+      if (!found.has(key)) found.set(key, { row: loaded.row, load });
+    }
+    const page = [...found.values()];
+    if (query.thread_id === undefined) page.sort((a, b) => newestFirst(a.row, b.row));
+    return Promise.all(page.slice(0, limit).map(({ load }) => load()));
   }
 
   async chain(

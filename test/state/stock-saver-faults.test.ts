@@ -25,6 +25,7 @@ describe('the stock PostgresSaver', () => {
   it.each([
     'an edit at every checkpoint is what the run goes on from',
     'a fork of a fork',
+    'the latest is what was stored last, though a clock was wrong',
     'a new input from an older checkpoint reads back as it ran',
     'a replayed node that answers otherwise is read back with the new answer',
     'an answer is not given to the second question when the run is retried',

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Command, type StateSnapshot } from '@langchain/langgraph';
 import type { BaseCheckpointSaver } from '@langchain/langgraph-checkpoint';
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import { BIG, dice, fanOut, flakyBranches, line, subgraph, twoAskers, twoQuestions } from './graphs.ts';
 
 type Durability = 'sync' | 'async' | 'exit';
@@ -41,6 +41,31 @@ export const CHECKS: Record<string, Check> = {
     expect(values).toEqual(result);
     expect(values).toEqual({ log: ['a(1)', 'b(1)', 'c(1)'], v: '1', big: `${BIG}1` });
     expect(next).toEqual([]);
+  },
+
+  'the latest is what was stored last, though a clock was wrong': async (saver, durability) => {
+    const graph = line(saver);
+    const config = { ...thread(), durability };
+    try {
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3_600_000 });
+      await graph.invoke({ v: '1' }, config);
+      vi.useRealTimers();
+      const { log } = await graph.invoke({ v: '2' }, config);
+      expect(log).toHaveLength(6);
+      expect((await graph.getState(config)).values.log).toEqual(log);
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 3_600_000 });
+      await graph.updateState(config, { v: '3' });
+      expect((await graph.getState(config)).values).toMatchObject({ log, v: '3' });
+    } finally {
+      vi.useRealTimers();
+    }
+    const history = await historyOf(graph, config);
+    const lengths = history.map(({ values }) => (values.log ?? []).length as number);
+    expect(lengths).toEqual(lengths.toSorted((a, b) => a - b));
+    const [first, ...later] = history.toReversed() as [StateSnapshot, ...StateSnapshot[]];
+    const older: StateSnapshot[] = [];
+    for await (const state of graph.getStateHistory(config, { before: first.config })) older.push(state);
+    expect(older.map(({ config }) => config)).toEqual(later.map(({ config }) => config));
   },
 
   'two questions in one node, each answered once': async (saver, durability) => {

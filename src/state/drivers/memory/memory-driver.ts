@@ -13,9 +13,11 @@ import type {
   Values,
   WritesRow,
 } from '../../checkpoint-driver.ts';
-import { matches, newestFirst, placeOf } from '../../checkpoint-query.ts';
+import { matches, newestFirst, placeAfter, placeOf } from '../../checkpoint-query.ts';
 
 interface Entry {
+  /** The order of storing. */
+  seq: number;
   row: CheckpointRow;
   search: unknown;
   value_ids: readonly string[];
@@ -32,11 +34,14 @@ interface ThreadRows {
 export class MemoryDriver implements CheckpointDriver {
   readonly #threads = new Map<string, ThreadRows>();
   readonly #fences = new Map<string, number>();
+  #stored = 0;
 
   async put({ row, search, value_ids, values, token }: PutCheckpoint): Promise<void> {
     const thread = this.#writable(row.thread_id, token);
     for (const [id, bytes] of values) thread.values.set(id, bytes);
-    thread.checkpoints.set(placeOf(row), { row, search: JSON.parse(search), value_ids });
+    const place = placeOf(row);
+    const seq = thread.checkpoints.get(place)?.seq ?? this.#stored++;
+    thread.checkpoints.set(place, { seq, row, search: JSON.parse(search), value_ids });
     // Otherwise a graph of synchronous nodes would starve timers and sockets.
     await setImmediate();
   }
@@ -54,17 +59,19 @@ export class MemoryDriver implements CheckpointDriver {
     for (const { row } of thread?.checkpoints.values() ?? []) {
       if (row.checkpoint_ns !== checkpointNs || (checkpointId !== undefined && row.checkpoint_id !== checkpointId))
         continue;
-      if (found === undefined || row.checkpoint_id > found.checkpoint_id) found = row;
+      found = row; // they are in the order of storing
     }
     return found && this.#loaded(found);
   }
 
   async list(query: CheckpointQuery, limit: number, after?: CheckpointKey): Promise<LoadedCheckpoint[]> {
     const threads = query.thread_id === undefined ? this.#threads.values() : [this.#threads.get(query.thread_id)];
-    return [...threads]
+    const stored = [...threads]
       .flatMap((thread) => Array.from(thread?.checkpoints.values() ?? []))
-      .filter(({ row, search }) => matches(query, row, search) && (after === undefined || newestFirst(after, row) < 0))
-      .sort((a, b) => newestFirst(a.row, b.row))
+      .toSorted((a, b) => b.seq - a.seq || newestFirst(a.row, b.row));
+    return stored
+      .slice(Math.max(placeAfter(stored, after ?? {}), placeAfter(stored, { ...query, checkpoint_id: query.before })))
+      .filter(({ row, search }) => matches(query, row, search))
       .slice(0, limit)
       .map(({ row }) => this.#loaded(row));
   }
@@ -78,7 +85,7 @@ export class MemoryDriver implements CheckpointDriver {
     const path: StoredCheckpoint[] = [];
     let row = (await this.get(threadId, ns, checkpointId))?.row;
     while (row !== undefined && path.length < limit) {
-      path.push(this.#stored(row));
+      path.push(this.#withWrites(row));
       const parent: CheckpointKey = { ...row, checkpoint_id: row.parent_id ?? '' };
       row = this.#threads.get(threadId)?.checkpoints.get(placeOf(parent))?.row;
     }
@@ -165,10 +172,13 @@ export class MemoryDriver implements CheckpointDriver {
   }
 
   #loaded(row: CheckpointRow): LoadedCheckpoint {
-    return { ...this.#stored(row), values: this.#threads.get(row.thread_id)?.values ?? new Map<string, Uint8Array>() };
+    return {
+      ...this.#withWrites(row),
+      values: this.#threads.get(row.thread_id)?.values ?? new Map<string, Uint8Array>(),
+    };
   }
 
-  #stored(row: CheckpointRow): StoredCheckpoint {
+  #withWrites(row: CheckpointRow): StoredCheckpoint {
     const writes = this.#threads.get(row.thread_id)?.writes.get(placeOf(row)) ?? [];
     return { row, writes: writes.map((write) => write.row) };
   }

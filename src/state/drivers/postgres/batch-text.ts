@@ -31,7 +31,7 @@ const PARTS: Record<Kind, string> = {
     select thread_id, checkpoint_ns, id, ref, task_path, run_id, value_ids, body from allowed where kind = 'w' order by n`,
   c: `insert into baton_state.checkpoints as stored
       (thread_id, checkpoint_ns, checkpoint_id, parent_id, run_id, metadata, value_ids, body, parent_writes)
-    select thread_id, checkpoint_ns, id, ref, run_id, metadata, value_ids, body, parent_writes from allowed where kind = 'c'
+    select thread_id, checkpoint_ns, id, ref, run_id, metadata, value_ids, body, parent_writes from allowed where kind = 'c' order by n
     on conflict (thread_id, checkpoint_ns, checkpoint_id) do update set
       parent_id = excluded.parent_id, run_id = excluded.run_id, metadata = excluded.metadata, body = excluded.body,
       value_ids = excluded.value_ids || stored.value_ids,

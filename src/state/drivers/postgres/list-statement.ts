@@ -11,17 +11,18 @@ export interface WhereClause {
 export function whereClause(query: CheckpointQuery, after: CheckpointKey | undefined): WhereClause {
   const { filter = {} } = query;
   const runId: unknown = filter['run_id'];
+  const before = { ...query, checkpoint_id: query.before };
   const conditions: [letter: string, sql: string, ...operands: (string | undefined)[]][] = [
     ['t', 'thread_id = ?', query.thread_id],
     ['n', 'checkpoint_ns = ?', query.checkpoint_ns],
     ['i', 'checkpoint_id = ?', query.checkpoint_id],
-    ['b', 'checkpoint_id < ?', query.before],
+    ['b', `seq < ${placeOf(before)}`, ...operandsOf(before)],
     // Also in the metadata, but here nothing has to be unpacked.
     ['r', 'run_id = ?', typeof runId === 'string' ? runId : undefined],
     [
       'a',
-      '(checkpoint_id, thread_id, checkpoint_ns) < (?, ?, ?)',
-      after?.checkpoint_id,
+      `(seq, thread_id, checkpoint_ns) < (${placeOf(after)}, ?, ?)`,
+      ...operandsOf(after),
       after?.thread_id,
       after?.checkpoint_ns,
     ],
@@ -41,4 +42,22 @@ export function whereClause(query: CheckpointQuery, after: CheckpointKey | undef
     clauses.push(`metadata @> ${parameter(toJsonb(JSON.stringify(filter)))}::jsonb`);
   }
   return { shape, text: clauses.length > 0 ? `where ${clauses.join(' and ')}` : '', values };
+}
+
+type PartialKey = { [K in keyof CheckpointKey]?: string | undefined };
+
+/** A checkpoint's place in the order of storing; of one that is not there, right after all whose ids are smaller. */
+function placeOf(key: PartialKey = {}): string {
+  const scope = scopeOf(key).map((column) => `${column} = ? and `);
+  return `coalesce((select max(seq) from baton_state.checkpoints where ${scope.join('')}checkpoint_id = ?),
+    (select max(seq) + 1 from baton_state.checkpoints where ${scope.join('')}checkpoint_id < ?), 0)`;
+}
+
+function operandsOf(key: PartialKey = {}): (string | undefined)[] {
+  const operands = [...scopeOf(key).map((column) => key[column]), key.checkpoint_id];
+  return [...operands, ...operands];
+}
+
+function scopeOf(key: PartialKey): (keyof CheckpointKey)[] {
+  return (['thread_id', 'checkpoint_ns'] as const).filter((column) => key[column] !== undefined);
 }

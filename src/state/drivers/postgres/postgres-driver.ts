@@ -71,7 +71,7 @@ export class PostgresDriver implements CheckpointDriver {
     const text = `with hit as (
       select *, row_number() over () as at from (
         select * from baton_state.checkpoints ${where}
-        order by checkpoint_id desc, thread_id desc, checkpoint_ns desc limit ${limit}
+        order by seq desc, thread_id desc, checkpoint_ns desc limit ${limit}
       ) page
     ) ${storedOf(true)}`;
     // The limit is part of the text: as a parameter it would have the statement planned anew each time.
@@ -91,7 +91,7 @@ export class PostgresDriver implements CheckpointDriver {
     } = whereClause({ thread_id: threadId, checkpoint_ns: ns, checkpoint_id: checkpointId }, undefined);
     const text = `with recursive path as (
       (select thread_id, checkpoint_ns, checkpoint_id, parent_id, 1::int8 as at
-        from baton_state.checkpoints ${where} order by checkpoint_id desc limit 1)
+        from baton_state.checkpoints ${where} order by seq desc limit 1)
       union all
       select path.thread_id, path.checkpoint_ns, parent.checkpoint_id, parent.parent_id, at + 1
       from path join baton_state.checkpoints parent
