@@ -97,7 +97,7 @@ export class BatonServer {
       ...parts,
       corsRules: config.http.cors,
       guard: async (req) => {
-        if (config.http.guardApp && !isOpen(req.path)) await parts.authenticator.identify(req);
+        if (config.http.guardApp && !isOpen(req.method, req.path)) await parts.authenticator.identify(req);
       },
       address: () => this.url,
     });

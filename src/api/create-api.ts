@@ -19,7 +19,7 @@ import type { ThreadStreams } from '../engine/thread-streams.ts';
 import type { ThreadStates } from '../engine/thread-state.ts';
 import type { WebhookPolicy } from '../engine/webhooks/webhook-policy.ts';
 import type { RouteGroup } from '../config/http-settings.ts';
-import type { Route } from '../http/route.ts';
+import { serves, type Route } from '../http/route.ts';
 import { createRouter } from '../http/router.ts';
 import { Sockets } from '../http/sockets.ts';
 import type { DurableSaver } from '../state/durable-saver.ts';
@@ -86,8 +86,8 @@ export interface ApiParts {
 export interface Api {
   router: Router;
   sockets: Sockets;
-  /** Whether everybody may have what is at that path. */
-  isOpen: (path: string) => boolean;
+  /** Whether everybody may ask for that. */
+  isOpen: (method: string, path: string) => boolean;
   /** What the scheduler asks for the runs of crons. */
   crons: Pick<CronService, 'plan'>;
 }
@@ -160,6 +160,7 @@ export function createApi(parts: ApiParts): Api {
     observe: (measure) => metrics.answered(measure),
     log,
   });
-  const isOpen = (path: string) => [...meta, ...routes].some((route) => route.access === 'open' && route.path === path);
+  const open = [...meta, ...routes].filter((route) => route.access === 'open');
+  const isOpen = (method: string, path: string) => open.some((route) => serves(route, method, path));
   return { router, sockets, isOpen, crons };
 }

@@ -47,3 +47,10 @@ export function route<P, Q, B>(
 ): Route {
   return { ...operation, handle: handle as Route['handle'] };
 }
+
+/** Whether a request is the route's, as Express sees it; a GET route answers HEAD, too. */
+export function serves(route: Pick<Route, 'method' | 'path'>, method: string, path: string): boolean {
+  const asked = method === 'HEAD' ? 'get' : method.toLowerCase();
+  const pattern = route.path.replaceAll('.', String.raw`\.`).replaceAll(/:\w+/g, '[^/]+');
+  return asked === route.method && new RegExp(`^${pattern}/?$`).test(path);
+}

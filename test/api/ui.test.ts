@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createApiKey } from '../../src/auth/api-keys.ts';
@@ -64,6 +65,29 @@ it('its files are there for everybody, as a page asks for them', async () => {
   for (const name of ['other.js', '..%2f..%2fpackage.json', 'components.jsx']) {
     expect(await file(name)).toMatchObject({ status: 404 });
   }
+});
+
+it('its files are there for everybody behind an app of the project, too', async () => {
+  const app = { file: fileURLToPath(new URL('../http/fixtures/apps.ts', import.meta.url)), exportName: 'hono' };
+  const behind = await testServer({
+    stateUrl: 'memory:',
+    worker: false,
+    auth: { apiKeys: parseApiKeys(entry) },
+    http: { app },
+    ui: { 'my-agent': sourceOf('components.jsx') },
+  });
+  expect(await call(`${behind.url}/ui/my-agent/entrypoint.css`, 'GET')).toMatchObject({ status: 200 });
+  const others = [
+    'POST /ui/my-agent/entrypoint.css',
+    'GET /ui/my-agent/a/b',
+    'GET /threads/%2e%2e/x',
+    'GET /ui/my-agent//',
+  ];
+  for (const other of others) {
+    const [method = '', path = ''] = other.split(' ');
+    expect({ other, ...(await call(behind.url + path, method)) }).toMatchObject({ other, status: 401 });
+  }
+  await behind.stop();
 });
 
 it('the script hands the component over to the page, which brings React along', async () => {

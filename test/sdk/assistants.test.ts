@@ -45,6 +45,14 @@ describe('assistants of the graphs', () => {
     await expect(server.client.assistants.delete('line')).rejects.toThrow(/409/);
     expect(await server.client.assistants.get('line')).toMatchObject({ graph_id: 'line' });
   });
+
+  it('nor after they were pointed at another graph', async () => {
+    const { client } = server;
+    await client.assistants.update('line', { graphId: 'chat' });
+    await expect(client.assistants.delete('line')).rejects.toThrow(/409.*comes with graph "line"/);
+    await client.assistants.setLatest('line', 1);
+    expect(await client.assistants.get('line')).toMatchObject({ graph_id: 'line' });
+  });
 });
 
 describe('an assistant', () => {

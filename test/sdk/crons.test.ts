@@ -77,7 +77,7 @@ describe('the official client', () => {
     const onThread = await crons.createForThread(thread_id, 'line', { schedule: '@hourly', input, enabled: false });
     expect(onThread).toMatchObject({ thread_id, on_run_completed: null, enabled: false, next_run_date: null });
     expect(await crons.search({ threadId: thread_id })).toEqual([onThread]);
-    expect(await crons.search({ metadata, select: ['cron_id', 'timezone'] })).toEqual([
+    expect(await crons.search({ metadata, select: ['cron_id', 'timezone', 'now'] })).toEqual([
       { cron_id: made.cron_id, timezone: 'Europe/Berlin' },
     ]);
     const all = await crons.search({ sortBy: 'created_at', sortOrder: 'asc' });

@@ -94,6 +94,12 @@ describe('a run', () => {
     await expect(client.runs.get(threadId, String(ids[1]))).rejects.toThrow(/404/);
     expect(await client.runs.list(threadId)).toHaveLength(2);
     await expect(client.runs.list(uuidv7())).rejects.toThrow(/404/);
+    const select = ['run_id', 'stauts'] as unknown as ['run_id'];
+    await expect(client.runs.list(threadId, { select })).rejects.toThrow(/422.*query\.select\.1/);
+    // The platform's, which the official client's type names.
+    expect(await client.runs.list(threadId, { limit: 1, select: ['run_id', 'cancel_reason'] })).toEqual([
+      { run_id: ids[0] },
+    ]);
   });
 
   it('needs a thread and an assistant, or leave to make the thread', async () => {

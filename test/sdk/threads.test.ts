@@ -23,7 +23,7 @@ describe('a thread', () => {
       metadata: { case: 'x-1', by: 'me' },
     });
     await client.threads.update(made.thread_id, { metadata: { by: 'you' }, returnMinimal: true });
-    expect(await client.threads.search({ metadata: { case: 'x-1' }, select: ['metadata'] })).toEqual([
+    expect(await client.threads.search({ metadata: { case: 'x-1' }, select: ['metadata', 'context'] })).toEqual([
       { metadata: { case: 'x-1', by: 'you' } },
     ]);
     expect(await client.threads.count({ metadata: { case: 'x-1' } })).toBe(1);
@@ -172,6 +172,8 @@ describe('the state of a thread', () => {
       expect(await client.threads.getState(thread_id, state.checkpoint)).toMatchObject({ values: state.values });
     }
     expect(history[0]?.metadata).toMatchObject({ mark: 'm', graph_id: 'line' });
+    const unknown = { select: ['next', 'vlaues'] as never };
+    await expect(client.threads.getState(thread_id, undefined, unknown)).rejects.toThrow(/422.*select\.1/);
     expect(await client.threads.getState(thread_id, undefined, { select: ['next', 'values.log'] as never })).toEqual({
       next: [],
       values: { log: ['a', 'b', 'c'] },

@@ -79,9 +79,11 @@ export class AssistantService {
   async delete(caller: Caller, idOrGraphId: string): Promise<string> {
     const { assistants, id } = await this.#allowed(caller, 'assistants:delete', idOrGraphId);
     const assistant = (await assistants.get(id)) ?? missing(idOrGraphId);
-    if (assistant.assistant_id === systemAssistantId(assistant.graph_id) && this.#graphs.has(assistant.graph_id)) {
+    // Whatever graph it was pointed at meanwhile.
+    const own = this.#graphs.ids().find((graphId) => systemAssistantId(graphId) === assistant.assistant_id);
+    if (own !== undefined) {
       throw new ConflictError(
-        `Assistant ${assistant.assistant_id} comes with graph "${assistant.graph_id}": take the graph out of langgraph.json first`,
+        `Assistant ${assistant.assistant_id} comes with graph "${own}": take the graph out of langgraph.json first`,
       );
     }
     if (!(await assistants.delete(id))) missing(idOrGraphId);

@@ -17,6 +17,8 @@ const FIELDS = [
   'next_run_date',
   'metadata',
   'enabled',
+  // The platform's, which its clients may ask for. It is not told here.
+  'now',
 ] as const;
 
 export const cron = z

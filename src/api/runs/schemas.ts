@@ -36,6 +36,8 @@ export const run = z
       .describe('Only of a run that has given up its worker to wait'),
   })
   .meta({ title: 'Run' });
+/** With those that are not always there, and one of the platform that is never. */
+const SELECTABLE = [...run.keyof().options, 'waits_for', 'cancel_reason'] as const;
 export const runList = z.array(run);
 export const result = json;
 
@@ -100,7 +102,7 @@ export const runIdPath = z.object({ run_id: uuid });
 export const listQuery = z.strictObject({
   ...queryPage,
   status: z.enum(RUN_STATUSES).optional(),
-  select: queryList(z.string()).optional(),
+  select: queryList(z.enum(SELECTABLE)).optional(),
 });
 export const streamQuery = z.strictObject({ namespace: z.unknown().optional() });
 export const joinQuery = z.strictObject({ cancel_on_disconnect: flag.optional() });

@@ -15,6 +15,8 @@ const THREAD_FIELDS = [
   'values',
   'interrupts',
   'error',
+  // The platform's, which its clients may ask for. Threads have none here.
+  'context',
 ] as const;
 
 export const thread = z
@@ -112,14 +114,18 @@ export const threadPath = z.object({ thread_id: uuid });
 export const checkpointPath = threadPath.extend({ checkpoint_id: z.string() });
 export const threadQuery = z.strictObject({ include: queryList(z.literal('ttl')).optional() });
 
+/** `values.<key>`: one key of the state. */
+const stateField = z.union([threadState.keyof(), z.templateLiteral(['values.', z.string().min(1)])]);
+const stateSelect = optional(z.array(stateField));
+
 export const stateQuery = z.strictObject({
   subgraphs: flag.optional(),
-  select: queryList(z.string()).optional(),
+  select: queryList(stateField).optional(),
 });
 export const stateAtCheckpoint = z.strictObject({
   checkpoint: checkpointConfig,
   subgraphs: optional(z.union([z.boolean(), flag])),
-  select: optional(z.array(z.string())),
+  select: stateSelect,
 });
 export const stateUpdate = z.strictObject({
   values: z.union([jsonObject, z.array(z.unknown())]).nullish(),
@@ -139,7 +145,7 @@ export const historySearch = z.strictObject({
   before: optional(before),
   metadata: optional(jsonObject),
   checkpoint: optional(checkpointConfig),
-  select: optional(z.array(z.string())),
+  select: stateSelect,
 });
 export const historyQuery = z.strictObject({ limit: queryPage.limit, before: z.string().optional() });
 

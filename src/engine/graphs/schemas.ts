@@ -4,6 +4,7 @@ import {
   getOutputTypeSchema,
   getStateTypeSchema,
 } from '@langchain/langgraph/zod/schema';
+import { toJSONSchema, type $ZodType } from 'zod/v4/core';
 import type { JsonObject } from '../../core/json.ts';
 import type { CompiledGraph } from './load-graph.ts';
 
@@ -42,14 +43,29 @@ export function schemasOf(graph: CompiledGraph, typed: Partial<GraphSchemas> = {
 }
 
 function extract(read: Extract, graph: CompiledGraph): JsonObject | undefined {
-  try {
-    // Reducers' metadata stand in the registry of the LangGraph that the graph was made with.
-    const registry = '_metaRegistry' in graph ? (graph._metaRegistry as ZodRegistry) : undefined;
-    const schema = read(graph, registry);
-    return schema === undefined ? undefined : (JSON.parse(JSON.stringify(schema)) as JsonObject);
-  } catch {
-    return undefined;
+  // Reducers' metadata stand in the registry of the LangGraph that the graph was made with.
+  const registry = '_metaRegistry' in graph ? (graph._metaRegistry as ZodRegistry) : undefined;
+  for (const way of registry ? [registry, lenient(registry)] : [registry]) {
+    try {
+      const schema = read(graph, way);
+      return schema === undefined ? undefined : plain(schema);
+    } catch {
+      // The next way, or nothing.
+    }
   }
+  return undefined;
+}
+
+/** LangGraph refuses a whole zod schema for one date in it. Of that nothing is known, the rest is as it says. */
+function lenient(registry: NonNullable<ZodRegistry>): ZodRegistry {
+  const getExtendedChannelSchemas = (...call: Parameters<typeof registry.getExtendedChannelSchemas>) =>
+    // Plain: LangGraph would make it anew, were it told by what.
+    plain(toJSONSchema(registry.getExtendedChannelSchemas(...call) as unknown as $ZodType, { unrepresentable: 'any' }));
+  return { getExtendedChannelSchemas } as unknown as ZodRegistry;
+}
+
+function plain(schema: unknown): JsonObject {
+  return JSON.parse(JSON.stringify(schema)) as JsonObject;
 }
 
 function permissive(keys: string[]): JsonObject {

@@ -128,6 +128,15 @@ describe('schemas', () => {
     expect(Object.keys(schemas.output_schema['properties'] as object)).toEqual(['count']);
   });
 
+  test('come from zod also where some of it has no form in JSON', async () => {
+    const topic = { type: 'string', default: 'tea', description: 'what about' };
+    const graphs = new GraphRegistry({ dated: source('datedGraph', 'zod-graph.ts') });
+    expect(await graphs.schemas('dated')).toMatchObject({
+      state_schema: { properties: { when: {}, topic, total: {} }, required: ['when', 'topic'] },
+      input_schema: { properties: { when: {}, topic, total: {} } },
+    });
+  });
+
   test('of an Annotation are permissive and name the keys', async () => {
     const keys = { type: 'object', properties: { question: {}, answer: {} } };
     expect(await registry('nested').schemas('nested')).toEqual({
