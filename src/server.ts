@@ -26,6 +26,7 @@ import { RunQueue } from './database/run-queue.ts';
 import { Runs } from './database/runs.ts';
 import { ThreadTurns } from './database/thread-turns.ts';
 import { Threads } from './database/threads.ts';
+import { Usages } from './database/usages.ts';
 import { WebhookDeliveries } from './database/webhook-deliveries.ts';
 import { CronScheduler } from './engine/cron-scheduler.ts';
 import type { Attempt } from './engine/attempt.ts';
@@ -42,6 +43,9 @@ import { RunStreams } from './engine/streams.ts';
 import { ThreadStreams } from './engine/thread-streams.ts';
 import { ThreadStates } from './engine/thread-state.ts';
 import { ThreadSweeper } from './engine/thread-sweeper.ts';
+import { PriceList } from './engine/usage/price-list.ts';
+import { RunUsage } from './engine/usage/run-usage.ts';
+import { UsageLog } from './engine/usage/usage-log.ts';
 import { resolveHost } from './engine/webhooks/resolve-host.ts';
 import { WebhookPolicy } from './engine/webhooks/webhook-policy.ts';
 import { WebhookSender, type WebhookObserver } from './engine/webhooks/webhook-sender.ts';
@@ -219,6 +223,7 @@ export interface ServerParts {
   runEvents: RunEvents;
   effects: Effects;
   effectSignals: EffectSignals;
+  usages: Usages;
   streams: RunStreams;
   threadStreams: ThreadStreams;
   graphs: GraphRegistry;
@@ -280,6 +285,7 @@ async function openParts(
     runEvents,
     effects: new Effects(database),
     effectSignals: new EffectSignals(),
+    usages: new Usages(database),
     streams,
     threadStreams: new ThreadStreams({ turns: new ThreadTurns(database), events: runEvents, streams }),
     graphs,
@@ -320,13 +326,15 @@ function createWorker(
   parts: ServerParts,
   { observer, within }: { observer: RunObserver; within: <T>(work: () => T) => T },
 ): Worker {
-  const { queue, runEvents, streams, graphs, log, database, effects, effectSignals: signals, saver } = parts;
+  const { queue, runEvents, streams, graphs, log, database, effects, effectSignals: signals, saver, usages } = parts;
   const { concurrency, leaseMs, pollMs, maxAttempts, parkAfterMs } = config.worker;
   const events = new EventLog({ events: runEvents, streams });
   const { autoDurability } = config;
   const effectsOf = (attempt: Attempt) =>
     new RunEffects({ effects, saver, codec: plainCodec, signals, parkAfterMs }, attempt);
-  const executor = new Executor({ ...parts, events, observer, effectsOf, maxAttempts, autoDurability });
+  const usageParts = { usageLog: new UsageLog(usages, log), prices: new PriceList(config.prices), observer };
+  const usageOf = (attempt: Attempt) => new RunUsage(usageParts, attempt);
+  const executor = new Executor({ ...parts, events, observer, effectsOf, usageOf, maxAttempts, autoDurability });
   return new Worker({
     queue,
     executor: { execute: (attempt) => within(() => executor.execute(attempt)) },

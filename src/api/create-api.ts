@@ -10,6 +10,7 @@ import type { Effects } from '../database/effects.ts';
 import type { RunQueue } from '../database/run-queue.ts';
 import type { Runs } from '../database/runs.ts';
 import type { Threads } from '../database/threads.ts';
+import type { Usages } from '../database/usages.ts';
 import type { WebhookDeliveries } from '../database/webhook-deliveries.ts';
 import type { GraphRegistry } from '../engine/graphs/registry.ts';
 import { ThreadEvents } from '../engine/protocol/thread-events.ts';
@@ -52,6 +53,8 @@ import { ThreadService } from './threads/service.ts';
 import { threadStreamRoute } from './threads/stream-route.ts';
 import { ThreadStreamService } from './threads/stream-service.ts';
 import { uiRoutes } from './ui/routes.ts';
+import { usageRoutes } from './usage/routes.ts';
+import { UsageService } from './usage/service.ts';
 import { webhookRoutes } from './webhooks/routes.ts';
 import { WebhookService } from './webhooks/service.ts';
 
@@ -62,6 +65,7 @@ export interface ApiParts {
   crons: Crons;
   effects: Effects;
   queue: Pick<RunQueue, 'countParked'>;
+  usages: Usages;
   streams: RunStreams;
   threadStreams: ThreadStreams;
   graphs: GraphRegistry;
@@ -114,6 +118,7 @@ export function createApi(parts: ApiParts): Api {
       ...runRoutes(runs, answers),
       ...statelessRunRoutes(runs, answers),
       ...cronRoutes(crons, answers),
+      ...usageRoutes(new UsageService({ ...parts, runs })),
       ...webhookRoutes(new WebhookService(parts.deliveries)),
     ],
     store: storeRoutes(new StoreService(parts.store)),

@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path';
 import type { ApiKey } from '../core/caller.ts';
 import { InvalidInputError } from '../core/errors.ts';
 import type { GraphSource } from '../core/graph-source.ts';
+import type { ModelPrices } from '../core/usage.ts';
 import { parseApiKeys } from './api-keys.ts';
 import { processEnv, readEnv, type Environment, type LogLevel } from './env.ts';
 import type { SecurityDescription, UserCacheSettings } from './auth-settings.ts';
@@ -60,6 +61,8 @@ export type BatonConfig = DeepReadonly<{
   };
   /** How much work of a run with durability `auto` a crash may cost: node time, and money in US dollars. */
   autoDurability: { ms: number; cost: number };
+  /** What models cost, before the list that comes with Baton. */
+  prices: ModelPrices;
   /** What graphs remember across threads. */
   store: StoreSettings;
   /** How the ends of runs are told to the outside. */
@@ -143,6 +146,7 @@ export function loadConfig({
       parkAfterMs: set.parkAfterSeconds * 1000,
     },
     autoDurability: settings.autoDurability,
+    prices: settings.prices,
     store: project.store,
     webhooks: webhookSettings({ ...project.webhooks, set, env: variables }),
     logLevel: set.logLevel,

@@ -8,6 +8,7 @@ import { AutoDurability, GraphSettings } from './durability-settings.ts';
 import { AuthKey, authDetails } from './auth-settings.ts';
 import { HttpKey, type HttpSettings } from './http-settings.ts';
 import { StoreKey, storeSettings, type StoreSettings } from './store-settings.ts';
+import { Prices } from './usage-settings.ts';
 import { WebhooksKey } from './webhook-settings.ts';
 
 const GraphEntry = z.union([z.string(), z.object({ path: z.string(), description: z.string().nullish() })]);
@@ -22,6 +23,7 @@ const BatonKey = z
     trust_studio: z.boolean().optional(),
     graphs: GraphSettings.default({}),
     auto_durability: AutoDurability.prefault({}),
+    prices: Prices.default({}),
   })
   .transform(({ state_url, data_dir, trust_studio, auto_durability, ...rest }) => ({
     stateUrl: state_url,

@@ -18,6 +18,8 @@ export interface ClaimedRun extends Run {
   cancel_action: CancelAction | null;
   /** How long ago it might have begun: since it was queued, or since its delay was over. */
   waited_ms: number;
+  /** It had given up its worker by itself: no attempt was lost. */
+  was_parked: boolean;
   /** Who asked for it; null where there is no authentication. Forgotten when the run has ended. */
   auth_user: AuthUser | null;
 }
@@ -244,10 +246,10 @@ const FINISH = `
 
 const CLAIM = `
   with expired as (
-    select run_id from baton.runs where status = 'running' and lease_until < now() and graph_id = any($2)
+    select run_id, false was_parked from baton.runs where status = 'running' and lease_until < now() and graph_id = any($2)
     order by lease_until limit $3 for update skip locked
   ), waiting as (
-    select run_id from baton.runs r
+    select run_id, waits_for is not null was_parked from baton.runs r
     where status = 'pending' and available_at <= now() and graph_id = any($2)
       and not exists (select 1 from baton.runs o where o.thread_id = r.thread_id and o.status = 'running')
       and not exists (select 1 from baton.threads t where t.thread_id = r.thread_id and t.paused)
@@ -256,11 +258,11 @@ const CLAIM = `
                       and (o.attempt > 0 or o.available_at <= now()))
     order by available_at, position limit $3 for update skip locked
   ), chosen as (
-    select run_id from expired union all select run_id from waiting limit $3
+    table expired union all table waiting limit $3
   )
   update baton.runs r set status = 'running', worker_id = $1, lease_until = now() + $4 * interval '1 millisecond',
     fencing_token = nextval('baton.fencing_token'), turn = coalesce(r.turn, nextval('baton.turn')), attempt = attempt + 1,
     started_at = coalesce(started_at, now()), updated_at = now(), waits_for = null
   from chosen where r.run_id = chosen.run_id
   returning r.run_id, thread_id, assistant_id, graph_id, created_at, updated_at, status, metadata, kwargs, multitask_strategy,
-    extract(epoch from now() - available_at)::float8 * 1000 waited_ms, fencing_token, attempt, cancel_action, auth_user`;
+    extract(epoch from now() - available_at)::float8 * 1000 waited_ms, fencing_token, attempt, cancel_action, was_parked, auth_user`;

@@ -10,6 +10,7 @@ import type { ThreadOutcome } from '../core/thread.ts';
 import type { ClaimedRun, RunQueue } from '../database/run-queue.ts';
 import type { Threads } from '../database/threads.ts';
 import type { LongTermStore } from '../database/store/long-term-store.ts';
+import type { Usages } from '../database/usages.ts';
 import type { DurableSaver, LatestCheckpoint } from '../state/durable-saver.ts';
 import { type WorkLimit, WorkMeter } from '../state/work-meter.ts';
 import type { Attempt, StopReason } from './attempt.ts';
@@ -17,6 +18,7 @@ import { restsAtBreakpoint } from './breakpoints.ts';
 import type { EventLog, RunLog } from './event-log.ts';
 import type { RunEffects } from './effects/run-effects.ts';
 import { withoutParkings } from './effects/parkings.ts';
+import { finishedTasks } from './finished-tasks.ts';
 import { streamGraph } from './graph-stream.ts';
 import type { GraphRegistry } from './graphs/registry.ts';
 import { LANGGRAPH_VERSION } from './langgraph-version.ts';
@@ -25,6 +27,7 @@ import type { RunObserver } from './run-observer.ts';
 import { streamProtocolEvents } from './protocol/graph-events.ts';
 import type { RunStreams } from './streams.ts';
 import type { ReachedOutcome, ThreadStates } from './thread-state.ts';
+import type { RunUsage } from './usage/run-usage.ts';
 import { watchNodes } from './watch-nodes.ts';
 
 export interface ExecutorParts {
@@ -38,6 +41,8 @@ export interface ExecutorParts {
   streams: RunStreams;
   observer: RunObserver;
   effectsOf: (attempt: Attempt) => RunEffects;
+  usages: Usages;
+  usageOf: (attempt: Attempt) => RunUsage;
   /** Attempts in a row that may begin without the state having moved. */
   maxAttempts: number;
   /** How much work of a run with durability `auto` may be lost to a crash. */
@@ -50,6 +55,15 @@ const BREAK_MS = 1000;
 
 /** Stops after which nobody wants what was not saved yet. */
 const DISCARDS = new Set<StopReason>(['rollback', 'lease_lost']);
+
+/** One attempt, as it is executed. */
+interface Execution {
+  attempt: Attempt;
+  runLog: RunLog;
+  usage: RunUsage;
+  /** An earlier attempt has applied the input; this one goes on from the last checkpoint. */
+  resumes: boolean;
+}
 
 /** How the graph's execution came to an end. */
 type Ending =
@@ -98,7 +112,7 @@ export class Executor {
   }
 
   async #attempt(attempt: Attempt): Promise<void> {
-    const { saver, events, maxAttempts } = this.#parts;
+    const { saver, events, maxAttempts, usageOf } = this.#parts;
     const { run } = attempt;
     await saver.fence(run.thread_id, run.fencing_token);
     const { resumes, idleAttempts, lastSeq } = run.attempt === 1 ? FIRST : await this.#lookBack(run);
@@ -108,18 +122,20 @@ export class Executor {
       return;
     }
     runLog.write('metadata', { run_id: run.run_id, attempt: run.attempt });
-    const ending = attempt.signal.aborted ? stopped(attempt) : await this.#keepWork(attempt, runLog, resumes);
+    const ending = attempt.signal.aborted
+      ? stopped(attempt)
+      : await this.#keepWork({ attempt, runLog, usage: usageOf(attempt), resumes });
     await this.#end(attempt, runLog, ending);
   }
 
   /** With durability `auto` the saver holds the work of the graph; whatever it comes to, what it did is saved before that is told. */
-  async #keepWork(attempt: Attempt, runLog: RunLog, resumes: boolean): Promise<Ending> {
+  async #keepWork(execution: Execution): Promise<Ending> {
     const { saver, autoDurability: limit } = this.#parts;
-    const { thread_id, fencing_token, kwargs } = attempt.run;
-    if (kwargs.durability !== 'auto') return this.#runGraph(attempt, runLog, resumes);
-    saver.hold(thread_id, fencing_token, new WorkMeter({ limit }));
+    const { thread_id, fencing_token, kwargs } = execution.attempt.run;
+    if (kwargs.durability !== 'auto') return this.#runGraph(execution);
+    saver.hold(thread_id, fencing_token, new WorkMeter({ limit, cost: execution.usage }));
     try {
-      const ending = await this.#runGraph(attempt, runLog, resumes);
+      const ending = await this.#runGraph(execution);
       if (ending.kind !== 'stopped' || !DISCARDS.has(ending.reason)) await saver.flush(thread_id);
       return ending;
     } finally {
@@ -132,11 +148,22 @@ export class Executor {
     const { queue, saver } = this.#parts;
     const latest = await saver.latest(run.thread_id);
     const progress = await queue.begin(run, `${latest?.checkpoint_id}+${latest?.pending_writes}`);
-    return { resumes: hasBegun(run, latest), ...progress };
+    const resumes = hasBegun(run, latest);
+    if (!run.was_parked) await this.#settleUsage(run, resumes ? latest : undefined);
+    return { resumes, ...progress };
   }
 
-  /** `resumes`: an earlier attempt has applied the input; this one goes on from the last checkpoint. */
-  async #runGraph(attempt: Attempt, runLog: RunLog, resumes: boolean): Promise<Ending> {
+  /** `latest`: what was saved of the run when its worker was lost. */
+  async #settleUsage(run: ClaimedRun, latest: LatestCheckpoint | undefined): Promise<void> {
+    const { usages, saver } = this.#parts;
+    const saved = latest && (await saver.getTuple({ configurable: { thread_id: run.thread_id } }));
+    await usages.settle(
+      run,
+      latest ? { checkpoint_id: latest.checkpoint_id, finished_tasks: finishedTasks(saved) } : null,
+    );
+  }
+
+  async #runGraph({ attempt, runLog, usage, resumes }: Execution): Promise<Ending> {
     const { graphs, saver, store, observer, effectsOf } = this.#parts;
     const { run } = attempt;
     const { kwargs } = run;
@@ -148,7 +175,7 @@ export class Executor {
         context: kwargs.context,
       });
       const effects = effectsOf(attempt);
-      watchNodes(graph, { ended: (node, end, ms) => observer.nodeEnded(run.graph_id, node, end, ms), effects });
+      watchNodes(graph, { ended: (node, end, ms) => observer.nodeEnded(run.graph_id, node, end, ms), effects, usage });
       if (resumes && (await restsAtBreakpoint(graph, run.thread_id, kwargs))) {
         for (const mode of ['updates', 'values'] as const) {
           if (kwargs.stream_mode.includes(mode)) runLog.write(mode, { __interrupt__: [] });
@@ -170,6 +197,8 @@ export class Executor {
       return { kind: effects.hasParked ? 'parked' : 'done' };
     } catch (error) {
       return endingOf(error, attempt);
+    } finally {
+      await usage.recorded();
     }
   }
 

@@ -11,6 +11,7 @@ import { type Parking, parkingIn } from '../core/effect.ts';
 import type { Thread, ThreadOutcome } from '../core/thread.ts';
 import type { Threads } from '../database/threads.ts';
 import type { DurableSaver } from '../state/durable-saver.ts';
+import { finishedTasks } from './finished-tasks.ts';
 import type { CompiledGraph, GraphRegistry, GraphUse } from './graphs/registry.ts';
 import { toCommand } from './run-input.ts';
 import { EMPTY_STATE, interruptsOf, toCheckpoint, toThreadState, type ThreadState } from './snapshot.ts';
@@ -190,7 +191,7 @@ async function outcomeOf(graph: CompiledGraph, saver: DurableSaver, config: Grap
   const snapshot = await graph.getState(config);
   const asking = snapshot.tasks.filter((task) => task.interrupts.length > 0);
   // The question of a task that was answered and has ended stays stored until its step is over.
-  const finished = new Set(asking.length > 0 ? await finishedTasks(saver, config) : []);
+  const finished = new Set(asking.length > 0 ? finishedTasks(await saver.getTuple(config)) : []);
   const open = asking.filter((task) => !finished.has(task.id));
   const interrupts = interruptsOf(open);
   // `next` alone does not tell: it is empty while a node waits at its second question.
@@ -202,15 +203,6 @@ async function outcomeOf(graph: CompiledGraph, saver: DurableSaver, config: Grap
     error: null,
     parkings: open.flatMap((task) => task.interrupts.flatMap(({ value }) => parkingIn(value) ?? [])),
   };
-}
-
-/** Writes that say what became of a task; any other is its output, and it writes that at its end. */
-const CONTROL_WRITES = new Set(['__error__', '__error_source_node__', '__interrupt__', '__resume__']);
-
-async function finishedTasks(saver: DurableSaver, config: GraphConfig): Promise<string[]> {
-  const saved = await saver.getTuple(config);
-  const outputs = (saved?.pendingWrites ?? []).filter(([, channel]) => !CONTROL_WRITES.has(channel));
-  return outputs.map(([taskId]) => taskId);
 }
 
 function toGraphUpdate({ values, command, as_node }: StateUpdate): {

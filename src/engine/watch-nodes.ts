@@ -1,8 +1,10 @@
+import { mergeConfigs } from '@langchain/core/runnables';
 import { isGraphBubbleUp, isGraphInterrupt, START } from '@langchain/langgraph';
 import { NODE_EXECUTION_KEY } from '../core/effect.ts';
 import type { RunEffects } from './effects/run-effects.ts';
 import type { CompiledGraph } from './graphs/registry.ts';
 import type { NodeEnd } from './run-observer.ts';
+import type { RunUsage } from './usage/run-usage.ts';
 
 type Node = CompiledGraph['nodes'][string];
 type Step = NonNullable<ReturnType<Node['getNode']>>;
@@ -10,12 +12,13 @@ type Step = NonNullable<ReturnType<Node['getNode']>>;
 export interface NodeWatch {
   ended: (node: string, end: NodeEnd, ms: number) => void;
   effects: RunEffects;
+  usage: RunUsage;
 }
 
 /**
- * Has every execution of a node reported with its duration, and gives it its own page in the ledger of effects. The graph
- * must be a copy of one's own; the nodes stay as they are. Around the node itself, since callbacks cost a fifth of a short
- * run and the stream tells of a node only when it lets others work.
+ * Has every execution of a node reported with its duration and the model calls in it, and gives it its own page in the
+ * ledger of effects. The graph must be a copy of one's own; the nodes stay as they are. Around the node itself, since
+ * callbacks of the whole graph cost a fifth of a short run and the stream tells of a node only when it lets others work.
  */
 export function watchNodes(graph: CompiledGraph, watch: NodeWatch): void {
   // The first one is LangGraph's own: it takes the input.
@@ -26,16 +29,18 @@ export function watchNodes(graph: CompiledGraph, watch: NodeWatch): void {
   graph.nodes = Object.fromEntries(Object.entries(graph.nodes).map(([name, node]) => [name, watchedNode(name, node)]));
 }
 
-function watched(step: Step | undefined, name: string, { ended, effects }: NodeWatch): Step | undefined {
+function watched(step: Step | undefined, name: string, { ended, effects, usage }: NodeWatch): Step | undefined {
   if (step === undefined) return undefined;
   const invoke: Step['invoke'] = async (input, config) => {
     const beganMs = performance.now();
     const execution = effects.open();
+    const used = usage.open(name, config);
     let end: NodeEnd = 'success';
     try {
       const { configurable } = config ?? {};
       countSubgraphsAnew(configurable);
-      const own = { ...config, configurable: { ...configurable, [NODE_EXECUTION_KEY]: execution } };
+      const { callbacks } = mergeConfigs({ callbacks: config?.callbacks }, { callbacks: [used.calls] });
+      const own = { ...config, callbacks, configurable: { ...configurable, [NODE_EXECUTION_KEY]: execution } };
       const result = (await step.invoke(input, own)) as unknown;
       execution.ended();
       return result;
@@ -44,7 +49,9 @@ function watched(step: Step | undefined, name: string, { ended, effects }: NodeW
       if (end === 'error') await execution.failed();
       throw error;
     } finally {
-      ended(name, end, performance.now() - beganMs);
+      const ms = performance.now() - beganMs;
+      ended(name, end, ms);
+      await used.ended(end, ms);
     }
   };
   return Object.create(step, { invoke: { value: invoke } }) as Step;

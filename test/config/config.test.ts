@@ -68,6 +68,13 @@ describe('a project', () => {
     expect(() => load({ graphs, baton: { graphs: { agent: { durability: 'never' } } } })).toThrow('baton.graphs.agent');
   });
 
+  test('says what models cost', () => {
+    const prices = { 'my-model': { input: 1, output: 2.5, cache_read: 0 } };
+    expect(load({ graphs, baton: { prices } }).prices).toEqual(prices);
+    expect(load({ graphs }).prices).toEqual({});
+    expect(() => load({ graphs, baton: { prices: { 'my-model': { input: -1, output: 2 } } } })).toThrow('baton.prices');
+  });
+
   test('may bring an app of its own', () => {
     const { http } = load({ graphs, http: { app: './src/app.ts:app', enable_custom_route_auth: false } });
     expect(http).toMatchObject({ app: { file: join(dir, 'src/app.ts'), exportName: 'app' }, guardApp: false });

@@ -4,9 +4,10 @@ import type { Json, JsonObject } from '../../core/json.ts';
 import { PARK_REASONS, type ParkReason } from '../../core/effect.ts';
 import type { ActiveCounts } from '../../database/run-queue.ts';
 import type { CronObserver } from '../../engine/cron-scheduler.ts';
-import type { NodeEnd, RunObserver } from '../../engine/run-observer.ts';
+import type { ModelUse, NodeEnd, RunObserver } from '../../engine/run-observer.ts';
 import type { AttemptEnd, WebhookObserver } from '../../engine/webhooks/webhook-sender.ts';
 import type { RequestMeasure } from '../../http/measure-requests.ts';
+import { ModelMetrics } from './model-metrics.ts';
 
 export interface MetricsSources {
   /** Runs of the whole deployment, not only of this process. */
@@ -39,6 +40,7 @@ export class Metrics implements RunObserver, CronObserver, WebhookObserver {
   readonly #ended: Counter<'graph' | 'status'>;
   readonly #leasesLost: Counter;
   readonly #nodes: Histogram<'graph' | 'node' | 'status'>;
+  readonly #models: ModelMetrics;
   readonly #checkpoints: Counter;
   readonly #webhooks: Counter<'outcome'>;
   readonly #cronDelay: Histogram;
@@ -83,6 +85,7 @@ export class Metrics implements RunObserver, CronObserver, WebhookObserver {
       buckets: NODE_SECONDS,
       registers,
     });
+    this.#models = new ModelMetrics(this.#registry);
     this.#checkpoints = new Counter({
       name: 'baton_checkpoints_written_total',
       help: 'Checkpoints that this process has stored',
@@ -145,6 +148,10 @@ export class Metrics implements RunObserver, CronObserver, WebhookObserver {
 
   leaseLost(): void {
     this.#leasesLost.inc();
+  }
+
+  modelCalled(graph: string, use: ModelUse): void {
+    this.#models.called(graph, use);
   }
 
   nodeEnded(graph: string, node: string, status: NodeEnd, ms: number): void {

@@ -1,0 +1,9 @@
+import { z } from 'zod';
+
+const usd = z.number().min(0);
+
+/** `baton.prices` of langgraph.json: US dollars per million tokens, by the model's name. They go before the list that comes with Baton. */
+export const Prices = z.record(
+  z.string(),
+  z.strictObject({ input: usd, output: usd, cache_read: usd.optional(), cache_write: usd.optional() }),
+);
