@@ -6,6 +6,8 @@ const file = fileURLToPath(new URL('fixtures/environment-graph.ts', import.meta.
 
 let server: TestServer;
 beforeAll(async () => {
+  // As a process has it that has started no server yet.
+  delete process.env.BATON_DATABASE_URL_IN_USE;
   server = await testServer({
     stateUrl: 'memory:',
     graphs: { environment: { file, exportName: 'graph', description: null } },
