@@ -59,6 +59,19 @@ export class RunEvents {
     );
   }
 
+  /**
+   * For ids of runs and threads: how far the run's log is; null for a thread, and for what is gone. Threads where nothing
+   * happens are left out.
+   */
+  async heights(ids: readonly string[]): Promise<{ id: string; seq: number | null }[]> {
+    return this.#db.prepared(
+      `select id, (select max(seq) from baton.run_events where run_id = id) seq from unnest($1::uuid[]) id
+       where not exists (select 1 from baton.threads t
+         where t.thread_id = id and t.status <> 'busy' and t.updated_at < now() - interval '1 minute')`,
+      [ids],
+    );
+  }
+
   /** The latest event of that name, for whoever came after it was sent. */
   async last(runId: string, event: string): Promise<RunEvent | null> {
     const [row] = await this.#db.query<RunEvent>(

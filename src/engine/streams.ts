@@ -7,6 +7,8 @@ import type { RunEvents } from '../database/run-events.ts';
 const PAGE = 500;
 /** Beyond this many events handed over and not yet read, a reader goes back to the log instead of holding them in memory. */
 const MAX_HELD = 1000;
+/** How late a reader is at most when the hint for him got lost. */
+const NET_MS = 5000;
 
 /** Of a run or a thread: what waits for one reader, which is events fresh from a run's log, and whether there may be more to find. */
 class Inbox {
@@ -68,6 +70,7 @@ export class RunStreams {
   /** By the id of a run or a thread. */
   readonly #inboxes = new Map<string, Set<Inbox>>();
   #unlisten: (() => void) | null = null;
+  #net: NodeJS.Timeout | null = null;
   #stopped = false;
 
   constructor({ events, log }: { events: RunEvents; log: Logger }) {
@@ -77,6 +80,7 @@ export class RunStreams {
 
   async start(listener: Listener): Promise<void> {
     this.#unlisten = await listener.listen(CHANNELS.events, (ids) => this.#hint(ids));
+    this.#net = setInterval(() => void this.lookAround(), NET_MS).unref();
   }
 
   /** Whether the process is about to end: readers that go now were sent away. */
@@ -88,6 +92,19 @@ export class RunStreams {
     this.#stopped = true;
     this.#unlisten?.();
     this.#unlisten = null;
+    if (this.#net) clearInterval(this.#net);
+  }
+
+  /** The net under the notifications: asks, in one statement for all readers, how far the logs are. */
+  async lookAround(): Promise<void> {
+    if (this.#inboxes.size === 0) return;
+    try {
+      for (const { id, seq } of await this.#events.heights([...this.#inboxes.keys()])) {
+        for (const inbox of this.#inboxes.get(id) ?? []) inbox.look(seq);
+      }
+    } catch (error) {
+      this.#log.debug({ err: error }, 'could not look for missed notifications; will look again');
+    }
   }
 
   /** Hands events over that the log has taken. */
