@@ -395,4 +395,13 @@ describe('a run without a thread', () => {
     ]);
     await expect(bad).rejects.toThrow(/404/);
   });
+
+  it('comes in batches with what only the client knows', async () => {
+    const only = { _langsmithTracer: { projectName: 'traces' } as never, feedbackKeys: [] };
+    const [run] = await server.client.runs.createBatch([{ assistantId: 'line', input, ...only }]);
+    expect(await server.client.runs.join(String(run?.thread_id), String(run?.run_id))).toEqual({ log: ALL });
+    const body = [{ assistantId: 'line', input, laterField: 1 }];
+    const { headers } = await call(`${server.url}/runs/batch`, 'POST', body);
+    expect(headers.get('warning')).toContain('0.later_field');
+  });
 });

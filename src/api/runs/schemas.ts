@@ -84,10 +84,10 @@ export const runCreate = z.strictObject({
 });
 
 /** The SDK's createBatch sends each field in its own spelling. */
-export const runBatch = z.preprocess(
-  (runs) => (Array.isArray(runs) ? runs.map(withSnakeKeys) : runs),
-  z.array(runCreate).min(1).max(1000),
-);
+export const runBatch = z.preprocess((runs) => {
+  if (Array.isArray(runs)) for (const run of runs) renameToSnake(run);
+  return runs;
+}, z.array(runCreate).min(1).max(1000));
 
 export const resume = z.strictObject({
   assistant_id: optional(z.string()),
@@ -125,10 +125,15 @@ export const cancelMany = z.strictObject({
   status: optional(z.enum(['pending', 'running', 'all'])),
 });
 
-function withSnakeKeys(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  const snake = (key: string) => key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [snake(key), item]));
+/** In place: unknown fields are taken out of what came, by the names that they have here. */
+function renameToSnake(value: unknown): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
+  for (const [key, item] of Object.entries(value)) {
+    const name = key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    if (name === key) continue;
+    Reflect.deleteProperty(value, key);
+    Reflect.set(value, name, item);
+  }
 }
 
 export type CancelMany = z.output<typeof cancelMany>;
