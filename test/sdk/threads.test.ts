@@ -41,6 +41,27 @@ describe('a thread', () => {
     expect(await client.threads.get(threadId.toUpperCase())).toEqual(first);
   });
 
+  it('is found with parts of it alone', async () => {
+    const { client } = server;
+    const { thread_id } = await client.threads.create({ metadata: { team: { name: 'x' } } });
+    await client.runs.wait(thread_id, 'line', { input });
+    const extract = {
+      last: 'values.log[-1]',
+      first: 'values.log[0]',
+      team: 'metadata.team.name',
+      none: 'values.log[9].x',
+      proto: 'values.constructor',
+      length: 'values.log.length',
+    };
+    expect(await client.threads.search({ ids: [thread_id], select: ['status'], extract })).toEqual([
+      { status: 'idle', extracted: { last: 'c', first: 'a', team: 'x', none: null, proto: null, length: null } },
+    ]);
+    for (const path of ['error.message', 'values.', 'values[x]', 'values; drop', 'valuesx'])
+      await expect(client.threads.search({ extract: { path } })).rejects.toThrow(/422.*extract\.path: is no path/);
+    const many = Object.fromEntries(Array.from({ length: 11 }, (_, i) => [`n${i}`, 'values']));
+    await expect(client.threads.search({ extract: many })).rejects.toThrow(/422.*more than 10/);
+  });
+
   it('is found by status, values and id, and in order', async () => {
     const { client } = server;
     const ids: string[] = [];
@@ -224,12 +245,7 @@ describe('the state of a thread', () => {
   });
 });
 
-describe('fields that are not supported', () => {
-  it('are refused by name, unless they ask for nothing', async () => {
-    const { client } = server;
-
-    await expect(client.threads.search({ extract: { a: 'values.b' } })).rejects.toThrow(/422.*"extract"/);
-    const { status } = await call(`${server.url}/threads`, 'POST', { ttl: null });
-    expect(status).toBe(200);
-  });
+it('fields that ask for nothing are no fields', async () => {
+  const { status } = await call(`${server.url}/threads`, 'POST', { ttl: null });
+  expect(status).toBe(200);
 });

@@ -1,8 +1,10 @@
 import { z } from 'zod';
+import type { Thread } from '../../core/thread.ts';
 import { pick } from '../../http/fields.ts';
 import { setPagination } from '../../http/pagination.ts';
 import { route, type Route } from '../../http/route.ts';
 import { departure, sendLate } from '../../http/sse.ts';
+import { extracted } from './extract.ts';
 import * as schemas from './schemas.ts';
 import type { ThreadService } from './service.ts';
 import { stateRoutes } from './state-routes.ts';
@@ -128,12 +130,12 @@ function collectionRoutes(threads: ThreadService): Route[] {
         path: '/threads/search',
         summary: 'Find threads by status, metadata and values',
         body: schemas.threadSearch,
-        answer: schemas.threadList,
+        answer: schemas.threadsFound,
       },
       async ({ caller, body, res }) => {
         const found = await threads.search(caller, body);
         setPagination(res, { offset: found.page.offset, shown: found.threads.length, total: found.total });
-        return found.threads.map((thread) => pick(thread, body.select));
+        return found.threads.map((thread) => shown(thread, body));
       },
     ),
     route(
@@ -157,4 +159,9 @@ function collectionRoutes(threads: ThreadService): Route[] {
       ({ caller, body }) => threads.count(caller, body),
     ),
   ];
+}
+
+function shown(thread: Thread, { select, extract }: schemas.ThreadSearch): object {
+  const part = pick(thread, select);
+  return extract ? { ...part, extracted: extracted(thread, extract) } : part;
 }

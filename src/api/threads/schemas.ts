@@ -3,6 +3,7 @@ import { THREAD_STATUSES } from '../../core/thread.ts';
 import { flag, json, jsonObject, optional, page, queryList, queryPage, sortOrder, uuid } from '../../http/fields.ts';
 import { checkpointConfig } from '../checkpoint-ref.ts';
 import { command } from '../command.ts';
+import { extraction } from './extract.ts';
 
 const THREAD_FIELDS = [
   'thread_id',
@@ -33,7 +34,7 @@ export const thread = z
     error: json,
   })
   .meta({ title: 'Thread' });
-export const threadList = z.array(thread);
+export const threadsFound = z.array(thread.extend({ extracted: jsonObject.optional() }));
 const strategy = z.enum(['delete', 'keep_latest']);
 export const threadWithTtl = thread.extend({
   ttl: z.object({ strategy, ttl_minutes: z.number(), expires_at: z.string() }).optional(),
@@ -107,7 +108,7 @@ export const threadSearch = z.strictObject({
   sort_by: optional(z.enum(['thread_id', 'status', 'created_at', 'updated_at', 'state_updated_at'])),
   sort_order: sortOrder,
   select: optional(z.array(z.enum(THREAD_FIELDS))),
-  extract: optional(jsonObject),
+  extract: optional(extraction),
 });
 
 export const threadPath = z.object({ thread_id: uuid });

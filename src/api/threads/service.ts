@@ -14,7 +14,6 @@ import type { StoredSizes } from '../../state/checkpoint-driver.ts';
 import type { DurableSaver } from '../../state/durable-saver.ts';
 import type { RunFollower } from '../runs/watch.ts';
 import { watchToEnd } from '../runs/watch.ts';
-import { refuseUnsupported } from '../unsupported.ts';
 import type { ThreadCreate, ThreadPrune, ThreadSearch } from './schemas.ts';
 
 export interface ThreadServiceParts {
@@ -122,7 +121,6 @@ export class ThreadService {
   }
 
   async search(caller: Caller, request: ThreadSearch): Promise<{ threads: Thread[]; total: number; page: ThreadPage }> {
-    refuseUnsupported(request, { extract: 'use select, or read the values of each thread' });
     const filter: ThreadFilter = request;
     const page: ThreadPage = {
       limit: request.limit ?? 10,
