@@ -1,8 +1,12 @@
 import { z } from 'zod';
 import { DURABILITIES } from '../core/run.ts';
+import { BudgetLimits } from './usage-settings.ts';
 
 /** `baton.graphs` of langgraph.json, by graph id. */
-export const GraphSettings = z.record(z.string(), z.strictObject({ durability: z.enum(DURABILITIES).optional() }));
+export const GraphSettings = z.record(
+  z.string(),
+  z.strictObject({ durability: z.enum(DURABILITIES).optional(), budget: BudgetLimits.optional() }),
+);
 
 /** `baton.auto_durability`: the worth of unsaved work that is saved, with durability `auto`. */
 export const AutoDurability = z

@@ -7,3 +7,10 @@ export const Prices = z.record(
   z.string(),
   z.strictObject({ input: usd, output: usd, cache_read: usd.optional(), cache_write: usd.optional() }),
 );
+
+/** What a run may spend before it asks: US dollars, tokens, seconds. */
+export const BudgetLimits = z.strictObject({
+  cost: z.number().positive().optional(),
+  tokens: z.int().positive().optional(),
+  seconds: z.number().positive().optional(),
+});

@@ -1,3 +1,4 @@
+import type { Budget } from './budget.ts';
 import type { Durability } from './run.ts';
 
 /** Where a graph comes from: one entry of `graphs` in langgraph.json. */
@@ -8,4 +9,6 @@ export interface GraphSource {
   description: string | null;
   /** Of runs that name none. Absent: `sync`. */
   durability?: Durability;
+  /** Of runs that name none. Absent: they may spend anything. */
+  budget?: Budget;
 }

@@ -1,4 +1,5 @@
 import type { RunConfig } from './assistant.ts';
+import type { Budget } from './budget.ts';
 import type { Parking } from './effect.ts';
 import type { Json, JsonObject } from './json.ts';
 
@@ -63,6 +64,10 @@ export interface RunKwargs {
   /** Asked for and not used: Baton has no connection to LangSmith. */
   feedback_keys?: string[];
   durability: Durability;
+  /** What the run may spend; without it, anything. */
+  budget?: Budget;
+  /** The command's answer is to the question of a spent budget, not to the graph. */
+  answers_budget?: true;
   /** Who is to be told of the run's end: an address, or a path of the project's own app. */
   webhook?: string;
   /** The run was asked for in the protocol of threads: its log has what that protocol shows, and no stream modes of choice. */

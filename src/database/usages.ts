@@ -1,4 +1,5 @@
 import { Access, type Guarded } from '../core/access.ts';
+import type { Spent } from '../core/budget.ts';
 import type { NodeSums, UsageReport, UsageRow } from '../core/usage.ts';
 import type { Database } from './database.ts';
 import type { AttemptRef } from './run-queue.ts';
@@ -37,6 +38,17 @@ export class Usages implements Guarded<Usages> {
   /** Recorded twice, a row is there once. Those of deleted threads are left out. */
   async record(rows: readonly UsageRow[]): Promise<void> {
     await this.#db.prepared(RECORD, [JSON.stringify(rows)]);
+  }
+
+  /** What the run spent so far, in all attempts. */
+  async spent({ thread_id, run_id }: AttemptRef): Promise<Spent> {
+    const [spent] = await this.#db.query<Spent>(
+      `select coalesce(sum(cost), 0)::float8 cost, coalesce(sum(input_tokens + output_tokens), 0)::bigint tokens,
+         coalesce(sum(seconds), 0)::float8 seconds
+       from baton.usage where thread_id = $1 and run_id = $2`,
+      [thread_id, run_id],
+    );
+    return spent ?? { cost: 0, tokens: 0, seconds: 0 };
   }
 
   /**

@@ -3,7 +3,7 @@ import type { CancelAction } from '../core/run.ts';
 import type { ClaimedRun } from '../database/run-queue.ts';
 
 /** Why an attempt stops before its graph has ended: as someone asked, or since the run is no longer, or not for now, this worker's. */
-export type StopReason = CancelAction | 'lease_lost' | 'shutdown';
+export type StopReason = CancelAction | 'lease_lost' | 'shutdown' | 'budget';
 
 /** One execution of a run by one worker, and the two ways to stop it: at the next step boundary, or at once. */
 export class Attempt {
@@ -32,6 +32,13 @@ export class Attempt {
     this.#reason = reason;
     if (reason === 'pause') this.control.requestDrain(reason);
     else this.#abort.abort(new Error(`the run was stopped: ${reason}`));
+  }
+
+  /** The run has spent its budget: as a pause, for which nobody asked. */
+  exhaust(): void {
+    if (this.#reason !== null) return;
+    this.#reason = 'budget';
+    this.control.requestDrain('budget');
   }
 
   /** Before a shutdown: lets the step in hand come to its end, so that nothing of it is repeated. */

@@ -1,12 +1,13 @@
 import { isGraphDrained } from '@langchain/langgraph';
 import type { Logger } from 'pino';
+import { BUDGET_TASK, budgetQuestion, type Spent } from '../core/budget.ts';
 import { withUser } from '../core/caller.ts';
 import { outliveConnections } from '../core/connection-loss.ts';
 import { FENCING_TOKEN_KEY } from '../core/fencing.ts';
 import { FencedError, messageOf, ServiceError } from '../core/errors.ts';
 import { END_EVENT } from '../core/run-event.ts';
-import type { RunError, RunStatus } from '../core/run.ts';
-import type { ThreadOutcome } from '../core/thread.ts';
+import type { RunError, RunKwargs, RunStatus } from '../core/run.ts';
+import type { Interrupt, ThreadOutcome } from '../core/thread.ts';
 import type { ClaimedRun, RunQueue } from '../database/run-queue.ts';
 import type { Threads } from '../database/threads.ts';
 import type { LongTermStore } from '../database/store/long-term-store.ts';
@@ -65,13 +66,17 @@ interface Execution {
   resumes: boolean;
 }
 
+/** After which the runs that are queued behind it wait for a person, too. */
+const PAUSES = new Set<StopReason | null>(['pause', 'budget']);
+
 /** How the graph's execution came to an end. */
 type Ending =
   | { kind: 'done' }
   /** Nodes wait for their time, and nothing else is left to do. */
   | { kind: 'parked' }
   | { kind: 'failed'; error: RunError }
-  | { kind: 'stopped'; reason: StopReason };
+  | { kind: 'exhausted'; spent: Spent }
+  | { kind: 'stopped'; reason: Exclude<StopReason, 'budget'> };
 
 /** Executes one attempt of a run: from the last checkpoint to the graph's end, a stop, or the loss of the lease. */
 export class Executor {
@@ -122,9 +127,10 @@ export class Executor {
       return;
     }
     runLog.write('metadata', { run_id: run.run_id, attempt: run.attempt });
+    const usage = usageOf(attempt);
     const ending = attempt.signal.aborted
-      ? stopped(attempt)
-      : await this.#keepWork({ attempt, runLog, usage: usageOf(attempt), resumes });
+      ? stopped(attempt, usage)
+      : await this.#keepWork({ attempt, runLog, usage, resumes });
     await this.#end(attempt, runLog, ending);
   }
 
@@ -164,7 +170,7 @@ export class Executor {
   }
 
   async #runGraph({ attempt, runLog, usage, resumes }: Execution): Promise<Ending> {
-    const { graphs, saver, store, observer, effectsOf } = this.#parts;
+    const { graphs, saver, store, observer, effectsOf, usages } = this.#parts;
     const { run } = attempt;
     const { kwargs } = run;
     try {
@@ -177,11 +183,10 @@ export class Executor {
       const effects = effectsOf(attempt);
       watchNodes(graph, { ended: (node, end, ms) => observer.nodeEnded(run.graph_id, node, end, ms), effects, usage });
       if (resumes && (await restsAtBreakpoint(graph, run.thread_id, kwargs))) {
-        for (const mode of ['updates', 'values'] as const) {
-          if (kwargs.stream_mode.includes(mode)) runLog.write(mode, { __interrupt__: [] });
-        }
+        tellInterrupts(runLog, kwargs, []);
         return { kind: 'done' };
       }
+      if (kwargs.budget && run.attempt > 1) usage.spend(await usages.spent(run));
       const input = resumes ? null : runInput(kwargs);
       const config = graphConfig(attempt, resumes);
       const stream =
@@ -196,7 +201,7 @@ export class Executor {
       }
       return { kind: effects.hasParked ? 'parked' : 'done' };
     } catch (error) {
-      return endingOf(error, attempt);
+      return endingOf(error, attempt, usage);
     } finally {
       await usage.recorded();
     }
@@ -213,6 +218,8 @@ export class Executor {
         const outcome = await this.#outcome(attempt.run);
         return this.#finish(attempt, runLog, 'error', { ...outcome, status: 'error', error: { ...ending.error } });
       }
+      case 'exhausted':
+        return this.#askForBudget(attempt, runLog, ending.spent);
       case 'stopped':
         return this.#endStopped(attempt, runLog, ending.reason);
     }
@@ -229,7 +236,20 @@ export class Executor {
     await this.#parts.queue.park(attempt.run, outcome.parkings);
   }
 
-  async #endStopped(attempt: Attempt, runLog: RunLog, reason: StopReason): Promise<void> {
+  /** A question of the graph's own comes first; and when nothing is left to do, none is needed. */
+  async #askForBudget(attempt: Attempt, runLog: RunLog, spent: Spent): Promise<void> {
+    const { run_id, kwargs } = attempt.run;
+    const outcome = await this.#outcome(attempt.run);
+    if (outcome.status === 'idle' || Object.keys(outcome.interrupts).length > 0) {
+      return this.#finish(attempt, runLog, 'success', outcome);
+    }
+    const question = budgetQuestion(run_id, kwargs.budget ?? {}, spent);
+    tellInterrupts(runLog, kwargs, [question]);
+    const interrupts = { [BUDGET_TASK]: [question] };
+    return this.#finish(attempt, runLog, 'interrupted', { ...outcome, status: 'interrupted', interrupts });
+  }
+
+  async #endStopped(attempt: Attempt, runLog: RunLog, reason: Exclude<StopReason, 'budget'>): Promise<void> {
     const { queue, saver, observer } = this.#parts;
     const { run } = attempt;
     switch (reason) {
@@ -270,7 +290,7 @@ export class Executor {
     await queue.finish(run, {
       status,
       error,
-      pauses: attempt.reason === 'pause' && status === 'interrupted',
+      pauses: status === 'interrupted' && PAUSES.has(attempt.reason),
       endSeq,
       endAt,
       outcome,
@@ -306,8 +326,9 @@ function hasBegun({ run_id, kwargs }: ClaimedRun, latest: LatestCheckpoint | und
   return kwargs.command ? latest?.touched_by.includes(run_id) === true : latest?.run_id === run_id;
 }
 
-function stopped(attempt: Attempt): Ending {
-  return { kind: 'stopped', reason: attempt.reason ?? 'lease_lost' };
+function stopped({ reason }: Attempt, usage: RunUsage): Ending {
+  if (reason === 'budget') return { kind: 'exhausted', spent: usage.spent };
+  return { kind: 'stopped', reason: reason ?? 'lease_lost' };
 }
 
 /** What says nothing of the graph or its state, only that this attempt cannot go on. */
@@ -316,11 +337,18 @@ function isInfrastructure(error: unknown): boolean {
 }
 
 /** A failure of a node is an ending and is shown; one of the infrastructure is thrown, and the run tried again. */
-function endingOf(error: unknown, attempt: Attempt): Ending {
+function endingOf(error: unknown, attempt: Attempt, usage: RunUsage): Ending {
   if (isInfrastructure(error)) throw error;
-  if (attempt.signal.aborted || isGraphDrained(error)) return stopped(attempt);
+  if (attempt.signal.aborted || isGraphDrained(error)) return stopped(attempt, usage);
   const name = error instanceof Error ? error.name : 'Error';
   return { kind: 'failed', error: { error: name, message: messageOf(error) } };
+}
+
+/** As LangGraph itself does; questions of its own it has told by then. */
+function tellInterrupts(runLog: RunLog, { stream_mode }: RunKwargs, interrupts: Interrupt[]): void {
+  for (const mode of ['updates', 'values'] as const) {
+    if (stream_mode.includes(mode)) runLog.write(mode, { __interrupt__: interrupts });
+  }
 }
 
 /** What graphs and tracers read of the server, under the platform's names. The saver keeps none of it. */

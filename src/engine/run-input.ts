@@ -2,8 +2,11 @@ import { Command, Send } from '@langchain/langgraph';
 import type { CommandJson, RunKwargs, SendCommand } from '../core/run.ts';
 
 /** What the graph is invoked with: the input, or the Command that the wire's JSON stands for. */
-export function runInput({ input, command }: RunKwargs): unknown {
-  return command ? toCommand(command) : (input ?? null);
+export function runInput({ input, command, answers_budget }: RunKwargs): unknown {
+  if (!command) return input ?? null;
+  if (!answers_budget) return toCommand(command);
+  const { resume: _answer, ...rest } = command;
+  return Object.keys(rest).length > 0 ? toCommand(rest) : null;
 }
 
 export function toCommand({ update, resume, goto }: CommandJson): Command {

@@ -56,6 +56,17 @@ export function toThreadState(snapshot: StateSnapshot): ThreadState {
   };
 }
 
+/** The state with a question that none of its tasks asks, where clients look for questions. */
+export function withQuestion(state: ThreadState, question: Interrupt): ThreadState {
+  const others = state.tasks.slice(0, -1);
+  const last = state.tasks.slice(-1);
+  return {
+    ...state,
+    interrupts: [...state.interrupts, question],
+    tasks: others.concat(last.map((task) => Object.assign({}, task, { interrupts: [...task.interrupts, question] }))),
+  };
+}
+
 /** The questions of the tasks that have any. */
 export function interruptsOf(tasks: StateSnapshot['tasks']): Interrupts {
   const questions = tasks.map((task): [string, Interrupt[]] => [task.id, toInterrupts(task.interrupts)]);

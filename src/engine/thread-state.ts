@@ -2,6 +2,7 @@ import type { StateSnapshot } from '@langchain/langgraph';
 import type { BaseStore } from '@langchain/langgraph-checkpoint';
 import { DatabaseError } from 'pg';
 import type { RunConfig } from '../core/assistant.ts';
+import { openBudgetQuestion } from '../core/budget.ts';
 import { isConnectionLost } from '../core/connection-loss.ts';
 import { InvalidInputError, messageOf, NotFoundError, ServiceError } from '../core/errors.ts';
 import { FENCING_TOKEN_KEY } from '../core/fencing.ts';
@@ -14,7 +15,7 @@ import type { DurableSaver } from '../state/durable-saver.ts';
 import { finishedTasks } from './finished-tasks.ts';
 import type { CompiledGraph, GraphRegistry, GraphUse } from './graphs/registry.ts';
 import { toCommand } from './run-input.ts';
-import { EMPTY_STATE, interruptsOf, toCheckpoint, toThreadState, type ThreadState } from './snapshot.ts';
+import { EMPTY_STATE, interruptsOf, toCheckpoint, toThreadState, type ThreadState, withQuestion } from './snapshot.ts';
 import { toWire } from './wire.ts';
 
 /** A change of the state, as if a node had made it. */
@@ -75,7 +76,8 @@ export class ThreadStates {
       if (checkpoint?.checkpoint_id) throw new NotFoundError('Checkpoint', checkpoint.checkpoint_id);
       return EMPTY_STATE;
     }
-    return toThreadState(await read(graph, configOf(thread, { checkpoint }), subgraphs));
+    const state = toThreadState(await read(graph, configOf(thread, { checkpoint }), subgraphs));
+    return checkpoint ? state : asAsked(thread, state);
   }
 
   /** Newest first. */
@@ -91,6 +93,8 @@ export class ThreadStates {
     for await (const snapshot of graph.getStateHistory(configOf(thread, { checkpoint }), options)) {
       states.push(toThreadState(snapshot));
     }
+    const isFromHead = before === undefined && !metadata && !checkpoint;
+    if (isFromHead && states[0]) states[0] = asAsked(thread, states[0]);
     return states;
   }
 
@@ -157,6 +161,12 @@ export class ThreadStates {
   #graph(graphId: string, config: RunConfig, access: NonNullable<GraphUse['access']>): Promise<CompiledGraph> {
     return this.#graphs.get(graphId, { checkpointer: this.#saver, store: this.#store, config, access });
   }
+}
+
+/** The thread's latest state, with the question of a spent budget. */
+function asAsked(thread: Thread, state: ThreadState): ThreadState {
+  const question = openBudgetQuestion(thread);
+  return question ? withQuestion(state, question) : state;
 }
 
 type ThreadPlace = Pick<Thread, 'thread_id' | 'config' | 'metadata'>;

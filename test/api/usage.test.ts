@@ -65,7 +65,9 @@ describe('usage', () => {
       cost: 2 * MINI + BIG,
     });
     expect(totals.seconds).toBeGreaterThan(0);
-    expect(by_node.map(({ node, calls, cost, executions }) => [node, calls, cost, executions])).toEqual([
+    // On a busy machine a node without calls may take long enough to be there, too.
+    const calling = by_node.filter(({ calls }) => calls > 0);
+    expect(calling.map(({ node, calls, cost, executions }) => [node, calls, cost, executions])).toEqual([
       ['think', 2, 2 * MINI, 1],
       ['team', 1, BIG, 1],
       ['last', 1, null, 1],
@@ -130,8 +132,10 @@ describe('of a run whose worker was lost', () => {
     await database.query(`update baton.runs set lease_until = now() - interval '1 second' where run_id = $1`, [run_id]);
     server.baton.worker.wake();
     await server.client.runs.join(thread_id, run_id);
+    const report = await usageOf(`/runs/${run_id}/usage`);
+    // Not earlier: a lost attempt that has not heard of it goes on, and what it spends is spent.
     gate(name).open();
-    return usageOf(`/runs/${run_id}/usage`);
+    return report;
   }
 
   it.each(['sync', 'auto'] as const)('what it had finished was saved (%s)', async (durability) => {

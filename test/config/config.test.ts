@@ -51,6 +51,7 @@ describe('a project', () => {
       stateUrl: null,
       worker: { concurrency: 10, leaseMs: 10_000, pollMs: 1000, maxAttempts: 5, graceMs: 10_000, parkAfterMs: 5000 },
       autoDurability: { ms: 2000, cost: 0.01 },
+      prices: {},
       store: { index: null, ttl: { defaultMinutes: null, refreshOnRead: true, sweepMinutes: 5 } },
       webhooks: webhookSettings({ key: {}, disabled: false, set: WEBHOOK_DEFAULTS, env: {} }),
       logLevel: 'info',
@@ -73,6 +74,12 @@ describe('a project', () => {
     expect(load({ graphs, baton: { prices } }).prices).toEqual(prices);
     expect(load({ graphs }).prices).toEqual({});
     expect(() => load({ graphs, baton: { prices: { 'my-model': { input: -1, output: 2 } } } })).toThrow('baton.prices');
+  });
+
+  test('says what a run of a graph may spend', () => {
+    const budget = { cost: 0.5, seconds: 60 };
+    expect(load({ graphs, baton: { graphs: { agent: { budget } } } }).graphs['agent']).toMatchObject({ budget });
+    expect(() => load({ graphs, baton: { graphs: { agent: { budget: { cost: 0 } } } } })).toThrow('baton.graphs.agent');
   });
 
   test('may bring an app of its own', () => {

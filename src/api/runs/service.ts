@@ -12,6 +12,7 @@ import type { GraphRegistry } from '../../engine/graphs/registry.ts';
 import type { AssistantService } from '../assistants/service.ts';
 import { checkpointRef } from '../checkpoint-ref.ts';
 import { refuseUnsupported } from '../unsupported.ts';
+import { withBudget } from './budget.ts';
 import { refuseUnknownTargets, unusedParts } from './contradictions.ts';
 import { withNamedNull } from './null-answer.ts';
 import { checkpointOfConfig, mergeConfig } from './run-config.ts';
@@ -68,7 +69,7 @@ export class RunService {
     const access = await caller.may('threads:create_run', value);
     const request = { ...value.kwargs, metadata: value.metadata };
     const thread = threadId === null ? null : await threads.within(access).get(threadId);
-    const { durability } = graphs.source(assistant.graph_id);
+    const { durability, budget } = graphs.source(assistant.graph_id);
     if (threadId !== null && !thread && request.if_not_exists !== 'create') throw new NotFoundError('Thread', threadId);
     const checkpoint =
       checkpointRef(threadId, request.checkpoint, request.checkpoint_id) ?? checkpointOfConfig(request);
@@ -76,6 +77,8 @@ export class RunService {
     const config = mergeConfig({ assistant, thread, request, headers: caller.headers });
     if (request.webhook !== undefined) this.#parts.webhookPolicy.check(request.webhook);
     await refuseUnknownTargets(request, { graphs, graphId: assistant.graph_id, config: config.run });
+    const asks = { command: request.command, config: config.run, checkpoint };
+    const { command, ...limits } = withBudget(asks, thread, budget);
     const ids = { graph_id: assistant.graph_id, assistant_id: assistant.assistant_id };
     const plan: EnqueueRequest = {
       run: {
@@ -92,7 +95,8 @@ export class RunService {
         kwargs: {
           ...kwargsOf(request, threadId === null),
           durability: durabilityOf(request, durability),
-          ...(request.command && { command: withNamedNull(request.command, thread, checkpoint !== undefined) }),
+          ...limits,
+          ...(command && { command: withNamedNull(command, thread, checkpoint !== undefined) }),
           config: config.run,
           context: { ...assistant.context, ...request.context },
           ...(checkpoint && { checkpoint }),

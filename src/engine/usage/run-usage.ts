@@ -1,4 +1,5 @@
 import type { RunnableConfig } from '@langchain/core/runnables';
+import { isReached, type Spent, sumOf } from '../../core/budget.ts';
 import { uuidv7 } from '../../core/ids.ts';
 import type { ExecutionRef, UsageRow } from '../../core/usage.ts';
 import type { RunCost } from '../../state/work-meter.ts';
@@ -25,11 +26,24 @@ export class RunUsage implements RunCost {
   readonly #attempt: Attempt;
   /** By task, of subgraphs too: with all that was called in it. */
   readonly #costs = new Map<string, number>();
+  #spent: Spent = { cost: 0, tokens: 0, seconds: 0 };
   #recorded: Promise<void> = Promise.resolve();
 
   constructor(parts: RunUsageParts, attempt: Attempt) {
     this.#parts = parts;
     this.#attempt = attempt;
+  }
+
+  /** In all attempts so far, once `spend` was told of the earlier ones. */
+  get spent(): Spent {
+    return this.#spent;
+  }
+
+  /** Adds to what the run has spent, and stops the attempt when that reaches its budget. */
+  spend(more: Spent): void {
+    this.#spent = sumOf(this.#spent, more);
+    const { budget } = this.#attempt.run.kwargs;
+    if (budget && isReached(budget, this.#spent)) this.#attempt.exhaust();
   }
 
   ofTask(taskId: string): number {
@@ -39,6 +53,7 @@ export class RunUsage implements RunCost {
   /** For one execution of a node of the graph itself. */
   open(node: string, config: RunnableConfig | undefined): NodeUsage {
     return new NodeUsage(executionOf(node, config), {
+      worked: (seconds) => this.spend({ cost: 0, tokens: 0, seconds }),
       called: (execution, call) => this.#called(execution, call),
       ended: (execution, finished, seconds) => this.#ended(execution, finished, seconds),
     });
@@ -55,6 +70,7 @@ export class RunUsage implements RunCost {
     const name = model.answered ?? model.asked;
     for (const taskId of tasksIn(place)) this.#costs.set(taskId, this.ofTask(taskId) + (cost ?? 0));
     observer.modelCalled(this.#attempt.run.graph_id, { model: name, tokens, cost });
+    this.spend({ cost: cost ?? 0, tokens: tokens.input_tokens + tokens.output_tokens, seconds: 0 });
     return this.#add({ ...execution, ...tokens, kind: 'call', model: name, cost, seconds: null, finished: false });
   }
 
@@ -70,6 +86,7 @@ export class RunUsage implements RunCost {
 }
 
 interface Reports {
+  worked: (seconds: number) => void;
   called: (execution: ExecutionRef, call: ModelCall) => Promise<void>;
   ended: (execution: ExecutionRef, finished: boolean, seconds: number) => Promise<void>;
 }
@@ -93,6 +110,7 @@ export class NodeUsage {
 
   /** A node that has called a model ends when that is recorded: what its checkpoint keeps is never missing in the sums. */
   async ended(end: NodeEnd, ms: number): Promise<void> {
+    this.#reports.worked(ms / 1000);
     if (!this.#hasCalled && ms < RECORDED_MS) return;
     const recorded = this.#reports.ended(this.#execution, end === 'success', ms / 1000);
     if (this.#hasCalled) await recorded;
