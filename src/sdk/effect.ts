@@ -78,7 +78,17 @@ export async function effect<T>(
   work: (context: EffectContext) => Promise<T> | T,
   options: EffectOptions = {},
 ): Promise<T> {
-  const use = openLedger('effect', name, callOf(options));
+  return perform(openLedger('effect', name, callOf(options)), { work, retry: options.retry });
+}
+
+interface EffectWork<T> {
+  work: (context: EffectContext) => Promise<T> | T;
+  retry?: EffectRetry | undefined;
+}
+
+/** What {@link effect} does, of a call that is put together already. */
+export async function perform<T>(use: LedgerUse, effectWork: EffectWork<T>): Promise<T> {
+  const { name } = use.call;
   let takeover = false;
   // LangGraph counts the questions of a node: those that were asked about this effect are asked again, in their place, so
   // that the answers to later ones stay theirs.
@@ -92,7 +102,7 @@ export async function effect<T>(
       case 'failed':
         throw new EffectFailedError(name, state.error);
       case 'yours': {
-        const outcome = await execute(use, state.turn, { work, retry: options.retry });
+        const outcome = await execute(use, state.turn, effectWork);
         if ('result' in outcome) return outcome.result;
         break;
       }
@@ -123,7 +133,7 @@ type Outcome<T> = { result: T } | { again: true };
 async function execute<T>(
   { ledger, call, signal }: LedgerUse,
   turn: EffectTurn,
-  { work, retry }: { work: (context: EffectContext) => Promise<T> | T; retry: EffectRetry | undefined },
+  { work, retry }: EffectWork<T>,
 ): Promise<Outcome<T>> {
   const { idempotencyKey, attempt } = turn;
   const beganMs = performance.now();

@@ -8,5 +8,6 @@ export {
   type EffectOptions,
   type EffectRetry,
 } from './effect.ts';
+export { recordModel } from './record-model.ts';
 export { sleep } from './sleep.ts';
 export { waitForEvent, type ReceivedEvent } from './wait-for-event.ts';

@@ -14,6 +14,8 @@ export interface LedgerUse {
 
 type CallOptions = Partial<Pick<EffectCall, 'scope' | 'argsHash' | 'onFork' | 'onUnknown' | 'timeout'>> & {
   key?: string | undefined;
+  /** Without a key: calls are counted by this, too. */
+  countedBy?: string;
 };
 
 // eslint-disable-next-line no-control-regex -- these are what is looked for
@@ -28,7 +30,15 @@ export function openLedger(kind: EffectKind, name: string, options: CallOptions)
   const place = nodePlace() ?? OUTSIDE;
   const { at, site, node, nodeAttempt, checkpointId } = place;
   const { ledger, calls } = ledgerAt(place);
-  const { scope = 'step', key, argsHash = null, onFork = 'rerun', onUnknown = 'retry', timeout = null } = options;
+  const {
+    scope = 'step',
+    key,
+    argsHash = null,
+    onFork = 'rerun',
+    onUnknown = 'retry',
+    timeout = null,
+    countedBy = '',
+  } = options;
   const isStep = scope === 'step';
   return {
     ledger,
@@ -41,7 +51,7 @@ export function openLedger(kind: EffectKind, name: string, options: CallOptions)
       place: isStep ? at : '',
       at,
       site,
-      key: key ?? (isStep ? nextKey(calls, `${nodeAttempt}${at}\n${name}`) : ''),
+      key: key ?? (isStep ? nextKey(calls, `${nodeAttempt}${at}\n${name}`, countedBy) : ''),
       argsHash,
       onFork,
       onUnknown,
@@ -53,11 +63,12 @@ export function openLedger(kind: EffectKind, name: string, options: CallOptions)
   };
 }
 
-/** Which call of that name at that place this is. */
-function nextKey(calls: Map<string, number>, counted: string): string {
+/** Which call of that name, and for that, at that place this is. */
+function nextKey(calls: Map<string, number>, called: string, by: string): string {
+  const counted = `${called}\n${by}`;
   const count = calls.get(counted) ?? 0;
   calls.set(counted, count + 1);
-  return COUNTED_KEY + String(count);
+  return COUNTED_KEY + by + String(count);
 }
 
 function requireText(text: string, max: number, what: string): void {
@@ -67,17 +78,18 @@ function requireText(text: string, max: number, what: string): void {
 
 /** What is remembered without a server goes with the graph's checkpointer, or with the execution where there is none. */
 const REMEMBERED = new WeakMap<object, MemoryLedger>();
-const COUNTED = new WeakMap<object, Map<string, number>>();
+const COUNTED = new WeakMap<object, { nodeAttempt: number; calls: Map<string, number> }>();
 
-function ledgerAt({ execution, checkpointer, scratchpad }: NodePlace): {
-  ledger: EffectLedger;
-  calls: Map<string, number>;
-} {
+function ledgerAt(place: NodePlace): { ledger: EffectLedger; calls: Map<string, number> } {
+  const { at, execution, checkpointer, scratchpad, nodeAttempt } = place;
   if (execution) return execution;
   const owner = checkpointer ?? scratchpad ?? {};
   const ledger = REMEMBERED.get(owner) ?? new MemoryLedger();
   REMEMBERED.set(owner, ledger);
-  const calls = COUNTED.get(scratchpad ?? {}) ?? new Map<string, number>();
-  if (scratchpad) COUNTED.set(scratchpad, calls);
+  const known = scratchpad ? COUNTED.get(scratchpad) : undefined;
+  if (known?.nodeAttempt === nodeAttempt) return { ledger, calls: known.calls };
+  const calls = new Map<string, number>();
+  if (scratchpad) COUNTED.set(scratchpad, { nodeAttempt, calls });
+  ledger.begins(at);
   return { ledger, calls };
 }

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { claimOf } from '../core/effect-claim.ts';
 import type { EffectCall, EffectFailure, EffectLedger, EffectState, EffectStatus, EffectTurn } from '../core/effect.ts';
 
@@ -8,6 +7,8 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 
 interface Entry {
   effectId: string;
+  /** Where it was called last. */
+  at: string;
   status: EffectStatus;
   kind: EffectCall['kind'];
   args_hash: string | null;
@@ -23,6 +24,13 @@ interface Entry {
 export class MemoryLedger implements EffectLedger {
   readonly #entries = new Map<string, Entry>();
 
+  /** A node begins there, so that one before it has failed or asked: what failed in it is tried again. */
+  begins(at: string): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.at === at && entry.status === 'failed') Object.assign(entry, { status: 'waiting', wakeMs: 0 });
+    }
+  }
+
   async come(call: EffectCall, { takeover = false } = {}): Promise<EffectState> {
     const key = JSON.stringify([call.scope, call.place, call.name, call.key]);
     const entry = this.#entries.get(key);
@@ -33,7 +41,7 @@ export class MemoryLedger implements EffectLedger {
     }
     const claim = claimOf({ ...entry, is_held: entry.isHeld, left_ms: leftMs(entry) }, call);
     if (claim === 'take' || (claim === 'unknown' && (takeover || call.onUnknown === 'retry'))) {
-      Object.assign(entry, { status: 'started', attempts: entry.attempts + 1, isHeld: true });
+      Object.assign(entry, { status: 'started', attempts: entry.attempts + 1, isHeld: true, at: call.at });
       return yours(entry);
     }
     if (claim === 'expire') entry.status = 'done';
@@ -60,7 +68,8 @@ export class MemoryLedger implements EffectLedger {
   async asking(): Promise<void> {}
 
   async wait(state: Extract<EffectState, { is: 'waiting' }>): Promise<void> {
-    await delay(state.busy ? 5 : Math.min(Math.max(0, state.leftMs ?? 0), MAX_TIMER_MS));
+    const ms = state.busy ? 5 : Math.min(Math.max(0, state.leftMs ?? 0), MAX_TIMER_MS);
+    await new Promise((resolve) => setTimeout(resolve, ms));
   }
 
   #change({ effectId }: EffectTurn, change: Partial<Entry>): void {
@@ -68,10 +77,11 @@ export class MemoryLedger implements EffectLedger {
   }
 }
 
-function newEntry({ kind, argsHash, timeout }: EffectCall): Entry {
+function newEntry({ kind, argsHash, timeout, at }: EffectCall): Entry {
   const isEffect = kind === 'effect';
   return {
     effectId: randomUUID(),
+    at,
     status: isEffect ? 'started' : 'waiting',
     kind,
     args_hash: argsHash,

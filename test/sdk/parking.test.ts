@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { world } from './fixtures/effect-graphs.ts';
 import { call } from './fixtures/call.ts';
 import { command, isEnd, readEvents } from './fixtures/protocol.ts';
@@ -27,6 +27,7 @@ const GRAPHS = [
   'retriedBelow',
   'retriedTask',
   'breakable',
+  'dated',
   'agent',
 ];
 
@@ -378,5 +379,41 @@ describe('a run that sleeps', () => {
     await wake(copied.thread_id);
     expect(await join(copied.thread_id, run.run_id)).toBe('success');
     expect(callsOf('step')).toBe(1);
+  });
+});
+
+describe('a worker whose clock is wrong by hours', () => {
+  beforeAll(() => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+  });
+  afterAll(() => {
+    vi.useRealTimers();
+  });
+
+  it.each([10, -10])('(%i) keeps its runs, and wakes them by the database’s clock', async (hours) => {
+    const now = performance.timeOrigin + performance.now();
+    vi.setSystemTime(now + hours * 3_600_000);
+    const until = new Date(now + 3_600_000).toISOString();
+    const { id, run } = await sleeping('dated', ['doze', 'tries'], { input: { until } });
+    const wakesIn = Date.parse(run.waits_for?.until ?? '') - now;
+    expect(wakesIn).toBeGreaterThan(1_700_000);
+    expect(wakesIn).toBeLessThan(1_900_000);
+    await server.baton.worker.heartbeat();
+    await wake(id);
+    expect(await join(id, run.run_id)).toBe('success');
+    expect(new Set(await logOf(id))).toEqual(new Set(['dozed', 'tried']));
+    expect(callsOf('tried')).toBe(2);
+  });
+
+  it('ends a sleep until an instant that is over for the database', async () => {
+    const now = performance.timeOrigin + performance.now();
+    vi.setSystemTime(now - 36_000_000);
+    const id = await newThread();
+    expect(await wait(id, 'dated', { input: { until: new Date(now - 1000).toISOString() } })).toMatchObject({
+      __error__: {},
+    });
+    expect((await call(`${server.url}/threads/${id}/effects`, 'GET')).json).toEqual(
+      expect.arrayContaining([expect.objectContaining({ name: 'doze', status: 'done' })]),
+    );
   });
 });
