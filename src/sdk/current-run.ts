@@ -6,7 +6,7 @@ export interface CurrentRun {
   run_id: string | null;
   assistant_id: string | null;
   graph_id: string | null;
-  /** 1 at the first execution, one more each time that a worker was lost. */
+  /** 1 at the first execution, one more each time that a worker was lost, or was given up while the run waited. */
   attempt: number;
 }
 

@@ -2,7 +2,7 @@ import { type Duration, timeoutOf } from '../core/duration.ts';
 import { openLedger } from './ledger-use.ts';
 
 /**
- * Waits until the time is over, counted by the database's clock from the first time that the node came here. A short wait
+ * Waits until the time is over, counted by the database's clock from the first time that the node came here; a `Date` is judged by it, too. A short wait
  * is made in place; a long one costs a row and no worker, and outlives restarts and deployments.
  *
  *     await sleep('credit-api-cooldown', '2h');

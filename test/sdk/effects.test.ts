@@ -325,3 +325,34 @@ describe('a sleep', () => {
       .then(async () => (await server.client.runs.get(threadId, runId)) as unknown as ParkedRun);
   }
 });
+
+describe('the ledger', () => {
+  it('goes with its thread, but for what is global', async () => {
+    const id = await thread();
+    const invoice = randomUUID();
+    await wait(id, 'scoped', { input: { thread: id, options: { name: 'at-step' } } });
+    await wait(id, 'scoped', { input: { thread: id, options: { name: 'in-thread', scope: 'thread' } } });
+    await wait(id, 'scoped', { input: { thread: id, options: { name: 'global', scope: 'global', key: invoice } } });
+    await post(`/threads/${id}/events`, { name: 'nobody-waits' });
+    await server.client.threads.delete(id);
+    const { rows } = await database.query('select name from baton.effects where by_thread_id = $1', [id]);
+    expect(rows).toEqual([{ name: 'global' }]);
+    expect((await database.query('select 1 from baton.thread_events where thread_id = $1', [id])).rows).toEqual([]);
+    const another = await thread();
+    const input = { thread: another, options: { name: 'global', scope: 'global', key: invoice } };
+    expect(await wait(another, 'scoped', { input })).toMatchObject({ log: [{ big: '12' }, null] });
+    expect(callsOf('global')).toHaveLength(1);
+  });
+
+  it('outlives the loss of every connection in the middle of an effect', async () => {
+    const id = await thread();
+    world.hanging = async () => {
+      await database.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`,
+      );
+    };
+    await wait(id, 'scoped', { input: { thread: id, options: { name: 'hang', onUnknown: 'fail' } } });
+    expect(await effectsOf(id)).toMatchObject([{ name: 'hang', status: 'done', attempts: 1 }]);
+    expect(callsOf('hang')).toHaveLength(1);
+  });
+});
