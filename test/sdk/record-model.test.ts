@@ -27,13 +27,22 @@ it('a node that is executed again asks its model nothing that it was answered', 
   await server.client.runs.wait(id, 'asks', { input: {}, raiseError: false });
   expect((await server.client.threads.get(id)).status).toBe('error');
   const first = asked();
-  expect(first).toEqual(['a', 'b', 'a', 'c', 'd', 'e f']);
+  // The first two are asked side by side.
+  expect(new Set(first.slice(0, 2))).toEqual(new Set(['a', 'b']));
+  expect(first.slice(2)).toEqual(['a', 'c', 'd', 'e f']);
   const { said, pieces } = (await server.client.runs.wait(id, 'asks', { input: null })) as {
     said: string[];
     pieces: number;
   };
   expect(asked()).toEqual(first);
-  expect(said).toEqual(['1 a', '2 b', '3 a', '4 c hammer', '5 d', '6 e f']);
+  expect(said).toEqual([
+    `${first.indexOf('a') + 1} a`,
+    `${first.indexOf('b') + 1} b`,
+    '3 a',
+    '4 c hammer',
+    '5 d',
+    '6 e f',
+  ]);
   // From the record it comes in one piece.
   expect(pieces).toBe(1);
 });
