@@ -32,7 +32,7 @@ export class OutsideWorld {
   begun = 0;
   repeated = 0;
   /** Nodes that began although what they had done was stored already. */
-  readonly needless: Begun[] = [];
+  readonly needless: (Begun & { stored: string })[] = [];
   readonly #tasks = new Set<string>();
   readonly #database: Pool;
   readonly #random: Random;
@@ -94,21 +94,28 @@ export class OutsideWorld {
     const task = `${begun.thread_id} ${begun.task}`;
     if (this.#tasks.has(task)) this.repeated += 1;
     this.#tasks.add(task);
-    if (await this.#isNeedless(begun)) this.needless.push(begun);
+    const stored = await this.#storedOf(begun);
+    if (stored !== null) this.needless.push({ ...begun, stored });
   }
 
-  /** The node waits for the answer, so what is stored of it now was stored before. A fenced attempt may begin what it likes. */
-  async #isNeedless({ run_id, thread_id, attempt, task, checkpoint_id, comes_back }: Begun): Promise<boolean> {
+  /**
+   * What was stored of the task: its writes, or the checkpoint that they led to. Null: nothing, or that it failed. The node waits for the answer, so what
+   * is stored now was stored before. A fenced attempt may begin what it likes.
+   */
+  async #storedOf({ run_id, thread_id, attempt, task, checkpoint_id, comes_back }: Begun): Promise<string | null> {
     for (let tries = 0; tries < 50; tries++) {
       try {
-        const { rows } = await this.#database.query(
-          `select 1 from baton.runs where run_id = $1 and attempt = $2 and status = 'running' and (
-             exists (select 1 from baton_state.checkpoints where thread_id = $3::text and checkpoint_ns = '' and parent_id = $4)
-             or not $6::boolean and exists (select 1 from baton_state.writes where thread_id = $3::text and checkpoint_ns = ''
-               and checkpoint_id = $4 and task_id = $5))`,
+        const { rows } = await this.#database.query<{ stored: string | null }>(
+          `select coalesce(
+             (select 'checkpoint ' || checkpoint_id from baton_state.checkpoints
+              where thread_id = $3::text and checkpoint_ns = '' and parent_id = $4 limit 1),
+             (select convert_from(body, 'utf8') from baton_state.writes
+              where not $6::boolean and thread_id = $3::text and checkpoint_ns = '' and checkpoint_id = $4 and task_id = $5
+                and position('"__error__"' in convert_from(body, 'utf8')) = 0 limit 1)) stored
+           from baton.runs where run_id = $1 and attempt = $2 and status = 'running'`,
           [run_id, attempt, thread_id, checkpoint_id, task.split(':')[1], comes_back],
         );
-        return rows.length > 0;
+        return rows[0]?.stored ?? null;
       } catch {
         await new Promise((resolve) => setTimeout(resolve, 100)); // Postgres restarts
       }
