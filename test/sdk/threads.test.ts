@@ -236,6 +236,20 @@ describe('the state of a thread', () => {
     expect(history.map((state) => state.next)).toEqual([['deeper'], ['inside'], ['__start__']]);
   });
 
+  it('has a history that is read from a checkpoint on, however that is named', async () => {
+    const { client } = server;
+    const { thread_id } = await client.threads.create();
+    await client.runs.wait(thread_id, 'line', { input });
+    const [, second, ...older] = await client.threads.getHistory(thread_id);
+    const checkpoint_id = second?.checkpoint.checkpoint_id ?? '';
+    const url = `${server.url}/threads/${thread_id}/history`;
+    for (const before of [checkpoint_id, { checkpoint_id }, { configurable: { checkpoint_id } }]) {
+      const text = typeof before === 'string' ? before : JSON.stringify(before);
+      expect((await call(`${url}?before=${encodeURIComponent(text)}`, 'GET')).json).toEqual(older);
+      expect((await call(url, 'POST', { before })).json).toEqual(older);
+    }
+  });
+
   it('belongs to the graph that was made for the run’s configuration', async () => {
     const { client } = server;
     const { thread_id } = await client.threads.create();

@@ -148,7 +148,19 @@ export const historySearch = z.strictObject({
   checkpoint: optional(checkpointConfig),
   select: stateSelect,
 });
-export const historyQuery = z.strictObject({ limit: queryPage.limit, before: z.string().optional() });
+export const historyQuery = z.strictObject({
+  limit: queryPage.limit,
+  before: z.string().transform(parsed).pipe(before).optional(),
+});
+
+/** What is no text stands in a query as JSON. */
+function parsed(text: string): unknown {
+  try {
+    return text.startsWith('{') ? JSON.parse(text) : text;
+  } catch {
+    return text;
+  }
+}
 
 export const pause = z.strictObject({ wait: optional(z.boolean()) });
 

@@ -95,7 +95,8 @@ function historyRoutes(threads: ThreadService): Route[] {
         query: schemas.historyQuery,
         answer: schemas.threadStateList,
       },
-      ({ caller, params, query }) => threads.history(caller, params.thread_id, query),
+      ({ caller, params, query: { limit, before } }) =>
+        threads.history(caller, params.thread_id, { limit, before: checkpointId(before) }),
     ),
     route(
       {
