@@ -17,11 +17,12 @@ export class Cluster {
   /** Past every proxy: for those who only look. */
   readonly pool: Pool;
   readonly directory: string;
-  #server: PostgresServer;
+  /** Each start is a use of its own, and the server goes with the last. */
+  readonly #uses: PostgresServer[];
 
   private constructor(directory: string, server: PostgresServer) {
     this.directory = directory;
-    this.#server = server;
+    this.#uses = [server];
     this.pool = new Pool({ connectionString: server.url, max: 10 });
     this.pool.on('error', () => undefined);
     this.pool.on('connect', (client) => client.on('error', () => undefined));
@@ -34,7 +35,7 @@ export class Cluster {
   }
 
   get socketPath(): string {
-    return join(new URL(this.#server.url).searchParams.get('host') ?? '', '.s.PGSQL.5432');
+    return join(new URL(this.#uses.at(-1)?.url ?? '').searchParams.get('host') ?? '', '.s.PGSQL.5432');
   }
 
   /** As `pg_ctl restart -m immediate` does: no connection is told, and the next start recovers from the log. */
@@ -44,12 +45,12 @@ export class Cluster {
     process.kill(pid, 'SIGQUIT');
     while (isAlive(pid)) await pause(10);
     await pause(downMs);
-    this.#server = await launch(this.directory);
+    this.#uses.push(await launch(this.directory));
   }
 
   async stop(): Promise<void> {
     await this.pool.end();
-    await this.#server.stop();
+    for (const use of this.#uses) await use.stop();
     await rm(this.directory, { recursive: true, force: true });
   }
 }
