@@ -129,7 +129,9 @@ function worldOf({ world, journeys }: Evidence): Violation[] {
 }
 
 /** How late a reader whose connection stands may hear of an end: when the API's own hints were disturbed, and otherwise. */
-const LATE_MS = { disturbed: 10_000, sound: 3500 };
+const LATE_MS = { disturbed: 10_000, sound: 3500, net: 6000 };
+/** What is promised holds, since a reader's log is looked at every five seconds; and yet a hint got lost that nobody took. */
+export const HEARD_BY_THE_NET = 'a reader hears of the end at once';
 
 /** What readers saw is the log: each number once, in order, in time. */
 async function streamsOf({ pool, readings, sittings, faults }: Evidence): Promise<Violation[]> {
@@ -158,7 +160,7 @@ async function streamsOf({ pool, readings, sittings, faults }: Evidence): Promis
     const lateMs = (closed_at ?? Date.now()) - knowable;
     if (lateMs < (faults.some(overlaps) ? LATE_MS.disturbed : LATE_MS.sound)) continue;
     found.push({
-      rule: 'a reader hears of the end',
+      rule: lateMs < LATE_MS.net ? HEARD_BY_THE_NET : 'a reader hears of the end',
       detail: JSON.stringify({ run_id, opened_at, closed_at, lateMs: Math.round(lateMs) }),
     });
   }

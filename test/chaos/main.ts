@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { campaign } from './campaign.ts';
+import { HEARD_BY_THE_NET } from './checks.ts';
 import { survivors } from './mutants.ts';
 import { reportLines } from './report.ts';
 
@@ -26,4 +27,4 @@ const report = await campaign({
   log: console.error,
 });
 console.log(reportLines(report).join('\n'));
-process.exit(report.violations.length > 0 ? 1 : 0);
+process.exit(report.violations.some(({ rule }) => rule !== HEARD_BY_THE_NET) ? 1 : 0);
