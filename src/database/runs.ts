@@ -73,23 +73,13 @@ export class Runs implements Guarded<Runs> {
    * On a thread that is new or idle there is nobody to make room, which its row alone tells: whoever adds a run marks it.
    * Null when it is another one, or one that cannot be had.
    */
-  async #enqueueAlone({ run, ifThreadMissing, delayMs, user, ...thread }: EnqueueRequest): Promise<Run | null> {
+  async #enqueueAlone(request: EnqueueRequest): Promise<Run | null> {
     const [row] = await this.#db.prepared<Run>(ENQUEUE_ALONE, [
-      run.run_id,
-      run.thread_id,
-      run.assistant_id,
-      run.graph_id,
-      JSON.stringify(run.kwargs),
-      run.metadata,
-      run.multitask_strategy,
-      delayMs,
-      user && JSON.stringify(user),
-      thread.threadMetadata,
-      thread.threadConfig,
+      ...enqueueValues(request),
       this.#access.contains,
-      ifThreadMissing === 'create',
-      run.kwargs.temporary_thread,
-      thread.newThreadMetadata,
+      request.ifThreadMissing === 'create',
+      request.run.kwargs.temporary_thread,
+      request.newThreadMetadata,
     ]);
     return row ?? null;
   }
@@ -202,34 +192,39 @@ const ENQUEUE_ALONE = `
  * Throws NotFoundError (thread) and BusyError (`reject`).
  */
 export async function enqueueRun(tx: Queryable, { access, plan }: RunPlan): Promise<Run> {
-  const { run, user, delayMs, threadMetadata, threadConfig } = plan;
+  const { run } = plan;
   const isNew = plan.ifThreadMissing === 'create' && (await insertThread(tx, plan));
   if (!isNew && !(await lockThread(tx, run.thread_id, access))) throw new NotFoundError('Thread', run.thread_id);
   await makeRoom(tx, run);
   const [row] = await tx.query<Run>(
     `with thread as (
-       update baton.threads set status = 'busy', paused = false, metadata = metadata || $9, config = $10, updated_at = now() where thread_id = $2
+       update baton.threads set status = 'busy', paused = false, metadata = metadata || $10, config = $11, updated_at = now() where thread_id = $2
      ), wake as (select pg_notify('${CHANNELS.runs}', ''))
      insert into baton.runs (run_id, thread_id, assistant_id, graph_id, status, kwargs, metadata, multitask_strategy, available_at, auth_user, position)
-     select $1, $2, $3, $4, 'pending', $5, $6, $7, now() + $8 * interval '1 millisecond', $11,
+     select $1, $2, $3, $4, 'pending', $5, $6, $7, now() + $8 * interval '1 millisecond', $9,
        coalesce((${FIRST_AFTER_PAUSE}), nextval(pg_get_serial_sequence('baton.runs', 'position'))) from wake
      returning ${COLUMNS}`,
-    [
-      run.run_id,
-      run.thread_id,
-      run.assistant_id,
-      run.graph_id,
-      JSON.stringify(run.kwargs),
-      run.metadata,
-      run.multitask_strategy,
-      delayMs,
-      threadMetadata,
-      threadConfig,
-      user && JSON.stringify(user),
-    ],
+    enqueueValues(plan),
   );
   if (!row) throw new NotFoundError('Thread', run.thread_id);
   return row;
+}
+
+/** The run ($1 to $9), and what its thread takes from it ($10, $11). */
+function enqueueValues({ run, user, delayMs, threadMetadata, threadConfig }: EnqueueRequest): unknown[] {
+  return [
+    run.run_id,
+    run.thread_id,
+    run.assistant_id,
+    run.graph_id,
+    JSON.stringify(run.kwargs),
+    run.metadata,
+    run.multitask_strategy,
+    delayMs,
+    user && JSON.stringify(user),
+    threadMetadata,
+    threadConfig,
+  ];
 }
 
 /** Only a run that waits says so. */

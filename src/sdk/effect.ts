@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { interrupt, isGraphBubbleUp } from '@langchain/langgraph';
+import { backoffMs } from '../core/backoff.ts';
 import { type Duration, durationMs, timeoutOf } from '../core/duration.ts';
 import type { EffectFailure, EffectScope, EffectState, EffectTurn, ForkPolicy, UnknownPolicy } from '../core/effect.ts';
 import { InvalidInputError, messageOf } from '../core/errors.ts';
@@ -165,7 +166,8 @@ function nextDelayMs(
   tookMs: number,
 ): number | null {
   if (turn.attempt >= attempts) return null;
-  const delayMs = Math.min(durationMs(backoff) * 2 ** (turn.attempt - 1), durationMs(maxDelay));
+  const rhythm = { firstMs: durationMs(backoff), factor: 2, maxMs: durationMs(maxDelay) };
+  const delayMs = backoffMs(turn.attempt, rhythm, 0);
   if (until === undefined) return delayMs;
   const leftMs = (until instanceof Date ? until.getTime() - turn.nowMs : durationMs(until) - turn.ageMs) - tookMs;
   return delayMs > leftMs ? null : delayMs;
