@@ -56,7 +56,7 @@ import { asCustomApp, type CustomApp } from './http/custom-app.ts';
 import { Front } from './http/front.ts';
 import { closeHttp, listenOn } from './http/listen-on.ts';
 import { onUpgrade, type Sockets } from './http/sockets.ts';
-import { plainCodec } from './state/codec/codec.ts';
+import { plainCodec } from './core/codec.ts';
 import type { DurableSaver } from './state/durable-saver.ts';
 import { openState } from './state/open-state.ts';
 

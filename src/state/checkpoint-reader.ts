@@ -17,7 +17,7 @@ import type {
   StoredCheckpoint,
   Values,
 } from './checkpoint-driver.ts';
-import type { Codec } from './codec/codec.ts';
+import type { Codec } from '../core/codec.ts';
 import { revive } from './codec/revive.ts';
 import { TAG_MARK } from './codec/tags.ts';
 import type { CheckpointBody, StoredWrite } from './packed-values.ts';
@@ -118,7 +118,7 @@ export class CheckpointReader {
     return writes;
   }
 
-  async #valueText({ thread_id, checkpoint_ns }: CheckpointKey, values: Values, id: string): Promise<string> {
+  async #valueText({ thread_id }: CheckpointKey, values: Values, id: string): Promise<string> {
     const bytes = values.get(id);
     if (bytes === undefined) {
       throw new ServiceError(
@@ -126,7 +126,7 @@ export class CheckpointReader {
         `Thread ${thread_id} refers to the value ${id}, which is not stored: delete the thread`,
       );
     }
-    return this.#codec.decode(bytes, { thread_id, checkpoint_ns, kind: 'value', id });
+    return this.#codec.decode(bytes, { thread_id, checkpoint_ns: '', kind: 'value', id });
   }
 
   /** Before version 4 of the format the sends of a step were stored as writes after its parent only. */

@@ -12,11 +12,11 @@ import { configOf, requiredAddress, writerOf } from './checkpoint-address.ts';
 import type { CheckpointKey, Values } from './checkpoint-driver.ts';
 import { hasDeltas, stampedMetadata } from './checkpoint-metadata.ts';
 import type { CheckpointReader } from './checkpoint-reader.ts';
-import type { Codec } from './codec/codec.ts';
+import type { Codec } from '../core/codec.ts';
 import { serialize } from './codec/serialize.ts';
 import { type Head, headOf, type Heads } from './heads.ts';
 import type { HeldChange } from './held-view.ts';
-import { checkpointBody, type Slot, slotOf, writesBody } from './packed-values.ts';
+import { checkpointBody, identify, type Slot, slotOf, writesBody } from './packed-values.ts';
 import { Turnstile } from './turnstile.ts';
 import type { UnsavedWork } from './unsaved-work.ts';
 
@@ -67,6 +67,7 @@ export class CheckpointWriter {
       async () => {
         const base = parent === undefined ? undefined : await this.#head({ ...key, checkpoint_id: parent });
         if (parent !== undefined) inherit({ slots, base, checkpoint, metadata, newVersions });
+        await identify(slots.values(), thread_id, this.#codec);
         const body = checkpointBody(rest, stamped, slots);
         return {
           row: {
@@ -75,7 +76,7 @@ export class CheckpointWriter {
             run_id,
             body: await this.#codec.encode(body, { thread_id, checkpoint_ns, kind: 'checkpoint', id }),
           },
-          values: await this.#unstored(key, slots.values(), base),
+          values: await this.#unstored(thread_id, slots.values(), base),
           value_ids: idsOf(slots.values()),
           search: stamped,
           deltas: hasDeltas(metadata),
@@ -109,11 +110,12 @@ export class CheckpointWriter {
     await this.#turnstile.pass(
       thread_id,
       async () => {
+        await identify(slots, thread_id, this.#codec);
         const context = { thread_id, checkpoint_ns, kind: 'writes', id: checkpoint_id, task_id: taskId } as const;
         const body = await this.#codec.encode(writesBody(packed), context);
         return {
           row: { ...key, task_id: taskId, task_path: taskPath, run_id, body },
-          values: await this.#unstored(key, slots, this.#heads.get(thread_id, checkpoint_ns, checkpoint_id)),
+          values: await this.#unstored(thread_id, slots, this.#heads.get(thread_id, checkpoint_ns, checkpoint_id)),
           value_ids: idsOf(slots),
           token,
         };
@@ -150,15 +152,12 @@ export class CheckpointWriter {
   }
 
   /** The big values that have to be sent: those not known to be there. */
-  async #unstored(
-    { thread_id, checkpoint_ns }: CheckpointKey,
-    slots: Iterable<Slot>,
-    head: Head | undefined,
-  ): Promise<Values> {
+  async #unstored(threadId: string, slots: Iterable<Slot>, head: Head | undefined): Promise<Values> {
     const values = new Map<string, Uint8Array>();
     for (const { id, text } of slots) {
       if (id === undefined || text === undefined || head?.stored.has(id) || values.has(id)) continue;
-      values.set(id, await this.#codec.encode(text, { thread_id, checkpoint_ns, kind: 'value', id }));
+      const context = { thread_id: threadId, checkpoint_ns: '', kind: 'value', id } as const;
+      values.set(id, await this.#codec.encode(text, context));
     }
     return values;
   }

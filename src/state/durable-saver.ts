@@ -14,7 +14,7 @@ import { addressOf, requiredAddress } from './checkpoint-address.ts';
 import type { CheckpointDriver, StoredSizes } from './checkpoint-driver.ts';
 import { CheckpointReader } from './checkpoint-reader.ts';
 import { CheckpointWriter } from './checkpoint-writer.ts';
-import { type Codec, plainCodec } from './codec/codec.ts';
+import { type Codec, plainCodec } from '../core/codec.ts';
 import { deltaHistory } from './delta-history.ts';
 import { Heads } from './heads.ts';
 import { UnsavedWork } from './unsaved-work.ts';

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { Checkpoint } from '@langchain/langgraph-checkpoint';
+import type { Codec } from '../core/codec.ts';
 import { serialize } from './codec/serialize.ts';
 
 /** Longer values (in characters of JSON) are stored by reference, once for each content. */
@@ -11,14 +11,18 @@ export interface Slot {
   id: string | undefined;
 }
 
+/** At once, since a node may change the value right after. A big one has no id yet: `identify`. */
 export function slotOf(value: unknown, channel: string): Slot {
-  const text = serialize(value, channel);
-  return { text, id: text.length > INLINE_CHARS ? contentId(text) : undefined };
+  return { text: serialize(value, channel), id: undefined };
 }
 
-/** 128 bits of SHA-256: the same content has the same id, whichever branch, channel or write it stands in. */
-function contentId(text: string): string {
-  return createHash('sha256').update(text).digest('base64url').slice(0, 22);
+/** Gives the big values their ids. */
+export async function identify(slots: Iterable<Slot>, threadId: string, codec: Codec): Promise<void> {
+  for (const slot of slots) {
+    if (slot.id === undefined && slot.text !== undefined && slot.text.length > INLINE_CHARS) {
+      slot.id = await codec.idOf(slot.text, threadId);
+    }
+  }
 }
 
 /** The body of a checkpoint's row. */

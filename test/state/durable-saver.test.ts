@@ -4,7 +4,7 @@ import { Command } from '@langchain/langgraph';
 import { type CheckpointTuple, emptyCheckpoint, uuid6 } from '@langchain/langgraph-checkpoint';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FENCING_TOKEN_KEY } from '../../src/core/fencing.ts';
-import type { Codec, CodecContext } from '../../src/state/codec/codec.ts';
+import type { Codec, CodecContext } from '../../src/core/codec.ts';
 import { DurableSaver } from '../../src/state/durable-saver.ts';
 import { PostgresDriver } from '../../src/state/drivers/postgres/postgres-driver.ts';
 import { testDatabase } from '../postgres.ts';
@@ -315,6 +315,7 @@ const sealing: Codec = {
     decipher.setAuthTag(bytes.subarray(-16));
     return decipher.update(bytes.subarray(0, -16), undefined, 'utf8') + decipher.final('utf8');
   },
+  idOf: (text, threadId) => createHash('sha256').update(threadId).update(text).digest('base64url'),
 };
 const placeOf = (context: CodecContext) => createHash('sha256').update(JSON.stringify(context)).digest();
 

@@ -15,7 +15,7 @@ import { uuidv7 } from '../../core/ids.ts';
 import type { Json } from '../../core/json.ts';
 import type { EffectRequest, StoredState } from '../../database/effect-claims.ts';
 import type { Effects } from '../../database/effects.ts';
-import type { Codec } from '../../state/codec/codec.ts';
+import type { Codec } from '../../core/codec.ts';
 import { revive } from '../../state/codec/revive.ts';
 import { serialize } from '../../state/codec/serialize.ts';
 import type { DurableSaver } from '../../state/durable-saver.ts';

@@ -1,6 +1,9 @@
+import { createHash } from 'node:crypto';
+
 /** What bytes are stored for: a codec that seals them can bind them to their place. */
 export interface CodecContext {
   thread_id: string;
+  /** '' of a `value`, since one content may stand in several namespaces. */
   checkpoint_ns: string;
   kind: 'checkpoint' | 'writes' | 'value' | 'effect';
   /** The checkpoint of a `checkpoint` or of `writes`; the content's id of a `value`; an effect's. */
@@ -10,15 +13,21 @@ export interface CodecContext {
 }
 
 /**
- * Between text and stored bytes: the place for compression, encryption and offloading. Both ways may be asynchronous
+ * Between text and stored bytes: the place for compression, encryption and offloading. All ways may be asynchronous
  * and are called once for each row or big value; order is kept by the caller.
  */
 export interface Codec {
   encode(text: string, context: CodecContext): Uint8Array | Promise<Uint8Array>;
   decode(bytes: Uint8Array, context: CodecContext): string | Promise<string>;
+  /**
+   * The id of a content within its thread, for good: the same content has the same id, whichever branch, channel or
+   * write it stands in, and two contents never share one. At most 43 characters of base64url.
+   */
+  idOf(text: string, threadId: string): string | Promise<string>;
 }
 
 export const plainCodec: Codec = {
   encode: (text) => Buffer.from(text, 'utf8'),
   decode: (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'),
+  idOf: (text) => createHash('sha256').update(text).digest('base64url').slice(0, 22),
 };
