@@ -15,7 +15,21 @@ export async function testDatabase(): Promise<TestDatabase> {
   await execute(server, `CREATE DATABASE ${name}`);
   const url = new URL(server);
   url.pathname = `/${name}`;
-  return { url: url.href, drop: () => execute(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
+  return { url: url.href, drop: () => drop(server, name) };
+}
+
+/** A session that is being closed ends by itself; forced out, it would tell a client that nobody listens to any more. */
+async function drop(server: string, name: string): Promise<void> {
+  await execute(
+    server,
+    `do $$ begin
+      for i in 1..100 loop
+        exit when not exists (select from pg_stat_activity where datname = '${name}');
+        perform pg_sleep(0.01), pg_stat_clear_snapshot();
+      end loop;
+    end $$`,
+  );
+  await execute(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
 }
 
 async function execute(url: string, statement: string): Promise<void> {
