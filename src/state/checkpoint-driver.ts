@@ -101,6 +101,9 @@ export interface CheckpointDriver {
   ): Promise<StoredCheckpoint[]>;
   values(threadId: string, ids: readonly string[]): Promise<Values>;
   sizes(threadId: string): Promise<StoredSizes>;
+  /** The ids of threads that have checkpoints, at most `limit`, in the order of their bytes, of those after `after`. One with characters
+   * that the store cannot hold may stand elsewhere, always in the same place. */
+  threads(limit: number, after?: string): Promise<string[]>;
   /** Raises the thread's fence. @throws FencedError when it stands higher already. */
   fence(threadId: string, token: number): Promise<void>;
   /** Removes all of the thread, its fence too: a late change that carries a token finds no fence and is refused. */

@@ -165,6 +165,11 @@ export class DurableSaver extends BaseCheckpointSaver {
     return this.#driver.sizes(threadId);
   }
 
+  /** The ids of threads that have stored checkpoints, in the order of their bytes, at most `limit`, of those after `after`. */
+  threads(limit: number, after?: string): Promise<string[]> {
+    return this.#driver.threads(limit, after);
+  }
+
   /** Removes all that is stored of a thread. A worker that still runs on it is refused from then on, if it is fenced. */
   override async deleteThread(threadId: string): Promise<void> {
     this.#heads.forget(threadId);

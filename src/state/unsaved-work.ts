@@ -129,6 +129,11 @@ export class UnsavedWork implements CheckpointDriver {
     return this.#driver.sizes(threadId);
   }
 
+  /** Of what is stored. */
+  threads(limit: number, after?: string): Promise<string[]> {
+    return this.#driver.threads(limit, after);
+  }
+
   async fence(threadId: string, token: number): Promise<void> {
     await this.#driver.fence(threadId, token);
     // What is held would be refused from now on.

@@ -213,6 +213,19 @@ describe.each(Object.entries(STORES))('%s', (_, open) => {
       );
     });
 
+    it('is found among all that have checkpoints, in the order of their names, page by page', async () => {
+      const names = ['b', 'a', 'é', '😀', 'ab'].map((name) => `~${name}`);
+      for (const thread_id of names) {
+        await put(saver, { configurable: { thread_id } }, {});
+        await put(saver, { configurable: { thread_id, checkpoint_ns: 'below' } }, {});
+      }
+      await saver.fence('~without', 1);
+      expect(await saver.threads(2, '~')).toEqual(['~a', '~ab']);
+      expect(await saver.threads(2, '~ab')).toEqual(['~b', '~é']);
+      expect(await saver.threads(2, '~é')).toEqual(['~😀']);
+      expect(await saver.threads(1000)).toEqual(expect.arrayContaining(names));
+    });
+
     it('is copied with its whole history, and lives on by itself', async () => {
       const graph = twoQuestions(saver);
       const [from, to] = [randomUUID(), randomUUID()];

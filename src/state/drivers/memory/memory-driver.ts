@@ -105,6 +105,16 @@ export class MemoryDriver implements CheckpointDriver {
     };
   }
 
+  async threads(limit: number, after?: string): Promise<string[]> {
+    return [...this.#threads]
+      .filter(([, { checkpoints }]) => checkpoints.size > 0)
+      .map(([threadId]) => Buffer.from(threadId))
+      .filter((id) => after === undefined || Buffer.compare(id, Buffer.from(after)) > 0)
+      .toSorted((a, b) => Buffer.compare(a, b))
+      .slice(0, limit)
+      .map(String);
+  }
+
   async fence(threadId: string, token: number): Promise<void> {
     if ((this.#fences.get(threadId) ?? token) > token) throw new FencedError(threadId);
     this.#fences.set(threadId, token);

@@ -17,7 +17,7 @@ import { GroupCommit } from './group-commit.ts';
 import { whereClause } from './list-statement.ts';
 import { migrate } from './migrate.ts';
 import { checkpointsOf, readRows, storedOf } from './stored-rows.ts';
-import { toKey } from './text-key.ts';
+import { fromKey, toKey } from './text-key.ts';
 
 interface PostgresDriverOptions {
   url: string;
@@ -136,6 +136,23 @@ export class PostgresDriver implements CheckpointDriver {
       values: { count: values, bytes: value_bytes },
       writes: { count: writes, bytes: write_bytes },
     };
+  }
+
+  async threads(limit: number, after?: string): Promise<string[]> {
+    // One step in the index for each thread, however many checkpoints it has.
+    const next = 'select thread_id from baton_state.checkpoints where thread_id >';
+    const { rows } = await outliveConnections(() =>
+      this.#pool.query<{ thread_id: string }>(
+        `with recursive thread as (
+          (${next} $1 order by thread_id limit 1)
+          union all
+          select found.thread_id from thread, lateral (${next} thread.thread_id order by thread_id limit 1) found
+        )
+        select thread_id from thread limit $2`,
+        [after === undefined ? '' : toKey(after), limit],
+      ),
+    );
+    return rows.map(({ thread_id }) => fromKey(thread_id));
   }
 
   async fence(threadId: string, token: number): Promise<void> {
