@@ -1,26 +1,41 @@
-import type { Pool } from 'pg';
-import { FencedError, ServiceError } from '../../../core/errors.ts';
-import { type Change, changedRow, statementOf } from './batch.ts';
-import { outliveConnections } from '../../../core/connection-loss.ts';
+import { FencedError, ServiceError } from '../../core/errors.ts';
+import type { PutCheckpoint, PutWrites } from '../checkpoint-driver.ts';
 
-/** Two: while Postgres waits for the disk with one, the next is on its way. More would only make them smaller. */
+/** One asked-for change and those who wait for it. */
+export interface Change {
+  put?: PutCheckpoint;
+  putWrites?: PutWrites;
+  resolve: () => void;
+  reject: (error: unknown) => void;
+}
+
+/** Makes all of a batch, each change in its own right, and tells which were made: a fence refused the others. May be asked twice. */
+export type SendBatch = (batch: readonly Change[]) => Promise<(change: Change) => boolean>;
+
+export function changedRow({ put, putWrites }: Pick<Change, 'put' | 'putWrites'>): PutCheckpoint | PutWrites {
+  const change = put ?? putWrites;
+  if (change === undefined) throw new TypeError('a change of nothing');
+  return change;
+}
+
+/** Two: while the store waits for the disk with one, the next is on its way. More would only make them smaller. */
 const MAX_IN_FLIGHT = 2;
 const MAX_CHANGES = 64;
 const MAX_BYTES = 4 * 1024 * 1024;
 
 /**
- * Makes the changes of all threads of the process in common statements: what is asked for while one is on its way goes
- * into the next. The changes of a thread are never in two statements at a time, so they become visible in their order.
+ * Makes the changes of all threads of the process in common batches: what is asked for while one is on its way goes
+ * into the next. The changes of a thread are never in two batches at a time, so they become visible in their order.
  */
 export class GroupCommit {
-  readonly #pool: Pool;
+  readonly #sendBatch: SendBatch;
   #waiting: Change[] = [];
   readonly #threads = new Set<string>();
   #inFlight = 0;
   #scheduled = false;
 
-  constructor(pool: Pool) {
-    this.#pool = pool;
+  constructor(sendBatch: SendBatch) {
+    this.#sendBatch = sendBatch;
   }
 
   /** Resolves when the change is durable. @throws FencedError when the thread's fence refused it. */
@@ -51,7 +66,7 @@ export class GroupCommit {
       const { row, values } = changedRow(change);
       const place = change.put && `${row.thread_id}\0${row.checkpoint_ns}\0${row.checkpoint_id}`;
       const full = batch.length >= MAX_CHANGES || bytes > MAX_BYTES;
-      // One statement cannot change one row twice.
+      // A statement of SQL cannot change one row twice.
       if (full || this.#threads.has(row.thread_id) || blocked.has(row.thread_id) || (place && places.has(place))) {
         blocked.add(row.thread_id);
         later.push(change);
@@ -83,7 +98,7 @@ export class GroupCommit {
     this.#schedule();
   }
 
-  /** One of them is at fault, and the statement left nothing behind: each for itself. What a refused change led to is refused too. */
+  /** One of them is at fault: each for itself. What a refused change led to is refused too. */
   async #sendSingly(batch: Change[]): Promise<void> {
     const faults = new Map<string, unknown>();
     for (const change of batch) {
@@ -99,9 +114,7 @@ export class GroupCommit {
   }
 
   async #send(batch: Change[]): Promise<void> {
-    const { query, made } = statementOf(batch);
-    const { rows } = await outliveConnections(() => this.#pool.query<{ n?: unknown }>(query));
-    const isMade = made(rows);
+    const isMade = await this.#sendBatch(batch);
     for (const change of batch) {
       if (isMade(change)) change.resolve();
       else change.reject(new FencedError(changedRow(change).row.thread_id));
