@@ -6,7 +6,7 @@ export interface CheckpointKey {
   checkpoint_id: string;
 }
 
-/** A checkpoint, sealed. Rows are never changed, except by the same row put again. */
+/** A checkpoint, sealed. Rows are never changed, except by the same row put again, and by `remove`. */
 export interface CheckpointRow extends CheckpointKey {
   parent_id: string | null;
   run_id: string | null;
@@ -76,6 +76,26 @@ export interface StoredSizes {
   writes: { count: number; bytes: number };
 }
 
+/** What is stored of a checkpoint, without opening it. */
+interface CheckpointOutline extends CheckpointKey {
+  parent_id: string | null;
+  run_id: string | null;
+  /** As it was put. */
+  deltas: boolean;
+  stored_at: Date;
+  bytes: number;
+  value_ids: readonly string[];
+}
+
+/** All that is stored of a thread, in bytes as they are stored. */
+export interface ThreadOutline {
+  /** Of all namespaces, in the order of storing. */
+  checkpoints: CheckpointOutline[];
+  /** `value_ids`: at least what they refer to; of several tasks it may be what all of them do. */
+  writes: (CheckpointKey & { task_id: string; bytes: number; value_ids: readonly string[] })[];
+  values: { id: string; bytes: number }[];
+}
+
 /**
  * A store of checkpoints: rows of bytes, and no knowledge of what LangGraph means by them.
  *
@@ -113,5 +133,12 @@ export interface CheckpointDriver {
   /** Undoes a run: its checkpoints, its writes after earlier ones, and values that nothing else refers to.
    * @throws ConflictError when a later run was built on them. */
   deleteRun(threadId: string, runId: string): Promise<void>;
+  outline(threadId: string): Promise<ThreadOutline>;
+  /**
+   * Removes checkpoints, the writes after them, and values that nothing else of the thread refers to. A child that stays
+   * becomes one of the nearest ancestor that stays, or has no parent. Writes after a checkpoint that stays, stay.
+   * Nobody else may change the thread meanwhile. Atomic; may be made twice, and may name checkpoints that are gone.
+   */
+  remove(threadId: string, checkpoints: readonly CheckpointKey[]): Promise<void>;
   close(): Promise<void>;
 }

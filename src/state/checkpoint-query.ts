@@ -6,6 +6,17 @@ export function placeOf({ checkpoint_ns, checkpoint_id }: CheckpointKey): string
   return `${checkpoint_id}\0${checkpoint_ns}`;
 }
 
+/** The parent of a checkpoint when others are removed. `gone`: the parent of each that is, by its place. */
+export function nearestKept(row: CheckpointRow, gone: ReadonlyMap<string, string | null>): string | null {
+  let parent = row.parent_id;
+  while (parent !== null) {
+    const above = gone.get(placeOf({ ...row, checkpoint_id: parent }));
+    if (above === undefined) return parent;
+    parent = above;
+  }
+  return null;
+}
+
 /** What a query means, but for its `before`, for rows that are in memory. `search`: the row's metadata. */
 export function matches(query: CheckpointQuery, row: CheckpointRow, search: unknown): boolean {
   return (

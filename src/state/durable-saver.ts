@@ -11,7 +11,7 @@ import {
 } from '@langchain/langgraph-checkpoint';
 import { nextVersion } from './channel-versions.ts';
 import { addressOf, requiredAddress } from './checkpoint-address.ts';
-import type { CheckpointDriver, StoredSizes } from './checkpoint-driver.ts';
+import type { CheckpointDriver, CheckpointKey, StoredSizes, ThreadOutline } from './checkpoint-driver.ts';
 import { CheckpointReader } from './checkpoint-reader.ts';
 import { CheckpointWriter } from './checkpoint-writer.ts';
 import { type Codec, plainCodec } from '../core/codec.ts';
@@ -189,6 +189,21 @@ export class DurableSaver extends BaseCheckpointSaver {
   async deleteRun(threadId: string, runId: string): Promise<void> {
     this.#heads.forget(threadId);
     await this.#driver.deleteRun(threadId, runId);
+    this.#heads.forget(threadId);
+  }
+
+  /** What is stored of a thread, without opening any of it. What is held is not in it. */
+  async outline(threadId: string): Promise<ThreadOutline> {
+    return this.#driver.outline(threadId);
+  }
+
+  /**
+   * Removes checkpoints with the writes after them. Their children become those of the nearest ancestor that is left.
+   * Only while nobody else writes the thread.
+   */
+  async remove(threadId: string, checkpoints: readonly CheckpointKey[]): Promise<void> {
+    this.#heads.forget(threadId);
+    await this.#driver.remove(threadId, checkpoints);
     this.#heads.forget(threadId);
   }
 

@@ -8,6 +8,7 @@ import type {
   PutWrites,
   StoredCheckpoint,
   StoredSizes,
+  ThreadOutline,
   Values,
 } from './checkpoint-driver.ts';
 import { newestFirst, placeOf } from './checkpoint-query.ts';
@@ -153,6 +154,15 @@ export class UnsavedWork implements CheckpointDriver {
   async deleteRun(threadId: string, runId: string): Promise<void> {
     this.#held.delete(threadId);
     await this.#driver.deleteRun(threadId, runId);
+  }
+
+  /** Of what is stored. */
+  outline(threadId: string): Promise<ThreadOutline> {
+    return this.#driver.outline(threadId);
+  }
+
+  remove(threadId: string, checkpoints: readonly CheckpointKey[]): Promise<void> {
+    return this.#driver.remove(threadId, checkpoints);
   }
 
   async close(): Promise<void> {

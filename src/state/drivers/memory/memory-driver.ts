@@ -10,14 +10,17 @@ import type {
   PutWrites,
   StoredCheckpoint,
   StoredSizes,
+  ThreadOutline,
   Values,
   WritesRow,
 } from '../../checkpoint-driver.ts';
-import { matches, newestFirst, placeAfter, placeOf } from '../../checkpoint-query.ts';
+import { matches, nearestKept, newestFirst, placeAfter, placeOf } from '../../checkpoint-query.ts';
 
 interface Entry {
   /** The order of storing. */
   seq: number;
+  stored_at: Date;
+  deltas: boolean;
   row: CheckpointRow;
   search: unknown;
   value_ids: readonly string[];
@@ -36,12 +39,12 @@ export class MemoryDriver implements CheckpointDriver {
   readonly #fences = new Map<string, number>();
   #stored = 0;
 
-  async put({ row, search, value_ids, values, token }: PutCheckpoint): Promise<void> {
+  async put({ row, search, value_ids, values, deltas, token }: PutCheckpoint): Promise<void> {
     const thread = this.#writable(row.thread_id, token);
     for (const [id, bytes] of values) thread.values.set(id, bytes);
     const place = placeOf(row);
-    const seq = thread.checkpoints.get(place)?.seq ?? this.#stored++;
-    thread.checkpoints.set(place, { seq, row, search: JSON.parse(search), value_ids });
+    const { seq, stored_at } = thread.checkpoints.get(place) ?? { seq: this.#stored++, stored_at: new Date() };
+    thread.checkpoints.set(place, { seq, stored_at, deltas, row, search: JSON.parse(search), value_ids });
     // Otherwise a graph of synchronous nodes would starve timers and sockets.
     await setImmediate();
   }
@@ -159,11 +162,40 @@ export class MemoryDriver implements CheckpointDriver {
       if (kept.length > 0) thread.writes.set(place, kept);
       else thread.writes.delete(place);
     }
-    const used = new Set(
-      [...thread.checkpoints.values(), ...[...thread.writes.values()].flat()].flatMap(({ value_ids }) => value_ids),
-    );
-    for (const id of thread.values.keys()) if (!used.has(id)) thread.values.delete(id);
+    sweepValues(thread);
     if (thread.checkpoints.size === 0) this.#threads.delete(threadId);
+  }
+
+  async outline(threadId: string): Promise<ThreadOutline> {
+    const { checkpoints, writes, values } = this.#threads.get(threadId) ?? emptyThread();
+    return {
+      checkpoints: [...checkpoints.values()].map(({ row, stored_at, deltas, value_ids }) => {
+        const { thread_id, checkpoint_ns, checkpoint_id, parent_id, run_id, body } = row;
+        const key = { thread_id, checkpoint_ns, checkpoint_id };
+        return Object.assign(key, { parent_id, run_id, stored_at, deltas, bytes: body.byteLength, value_ids });
+      }),
+      writes: [...writes.values()].flat().map(({ row, value_ids }) => {
+        const { thread_id, checkpoint_ns, checkpoint_id, task_id, body } = row;
+        return { thread_id, checkpoint_ns, checkpoint_id, task_id, bytes: body.byteLength, value_ids };
+      }),
+      values: [...values].map(([id, { byteLength }]) => ({ id, bytes: byteLength })),
+    };
+  }
+
+  async remove(threadId: string, checkpoints: readonly CheckpointKey[]): Promise<void> {
+    const thread = this.#threads.get(threadId);
+    if (thread === undefined) return;
+    const parents = new Map<string, string | null>();
+    for (const place of checkpoints.map(placeOf)) {
+      const entry = thread.checkpoints.get(place);
+      if (entry !== undefined) parents.set(place, entry.row.parent_id);
+      thread.checkpoints.delete(place);
+      thread.writes.delete(place);
+    }
+    for (const entry of thread.checkpoints.values()) {
+      entry.row = { ...entry.row, parent_id: nearestKept(entry.row, parents) };
+    }
+    sweepValues(thread);
   }
 
   async close(): Promise<void> {
@@ -196,6 +228,11 @@ export class MemoryDriver implements CheckpointDriver {
 
 function emptyThread(): ThreadRows {
   return { checkpoints: new Map(), writes: new Map(), values: new Map() };
+}
+
+function sweepValues({ checkpoints, writes, values }: ThreadRows): void {
+  const used = new Set([...checkpoints.values(), ...[...writes.values()].flat()].flatMap(({ value_ids }) => value_ids));
+  for (const id of values.keys()) if (!used.has(id)) values.delete(id);
 }
 
 function sizeOf(bodies: Uint8Array[]): { count: number; bytes: number } {

@@ -20,6 +20,8 @@ export const COLUMNS = [
   ['value_ids', 'text[]'],
   ['body', 'bytea'],
   ['parent_writes', 'bytea'],
+  ['parent_value_ids', 'text[]'],
+  ['deltas', 'bool'],
 ] as const;
 
 /** What is done with the rows of each kind. */
@@ -30,12 +32,14 @@ const PARTS: Record<Kind, string> = {
   w: `insert into baton_state.writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, run_id, value_ids, body)
     select thread_id, checkpoint_ns, id, ref, task_path, run_id, value_ids, body from allowed where kind = 'w' order by n`,
   c: `insert into baton_state.checkpoints as stored
-      (thread_id, checkpoint_ns, checkpoint_id, parent_id, run_id, metadata, value_ids, body, parent_writes)
-    select thread_id, checkpoint_ns, id, ref, run_id, metadata, value_ids, body, parent_writes from allowed where kind = 'c' order by n
+      (thread_id, checkpoint_ns, checkpoint_id, parent_id, run_id, metadata, value_ids, body, parent_writes, parent_value_ids, deltas)
+    select thread_id, checkpoint_ns, id, ref, run_id, metadata, value_ids, body, parent_writes, parent_value_ids, deltas
+    from allowed where kind = 'c' order by n
     on conflict (thread_id, checkpoint_ns, checkpoint_id) do update set
       parent_id = excluded.parent_id, run_id = excluded.run_id, metadata = excluded.metadata, body = excluded.body,
-      value_ids = excluded.value_ids || stored.value_ids,
-      parent_writes = coalesce(excluded.parent_writes, stored.parent_writes)`,
+      value_ids = excluded.value_ids || stored.value_ids, deltas = excluded.deltas,
+      parent_writes = coalesce(excluded.parent_writes, stored.parent_writes),
+      parent_value_ids = coalesce(excluded.parent_value_ids, stored.parent_value_ids)`,
 };
 
 /** The fence of a thread lets rows through; the lock makes a later `fence()` wait until they are committed. */

@@ -6,10 +6,10 @@ import { toJsonb, toKey } from './text-key.ts';
 import { toWire } from './wire-bytes.ts';
 
 /** A row of the statement's VALUES: the number of its change, its kind, then its columns. */
-type Row = (string | number | Uint8Array | null)[];
+type Row = (string | number | boolean | Uint8Array | null)[];
 
 export interface Statement {
-  query: { name: string; text: string; values: (string | number | Uint8Array | null)[] };
+  query: { name: string; text: string; values: Row };
   /** Which of the changes were made, by what the statement answered: each is made or refused by its fence. */
   made: (rows: readonly { n?: unknown }[]) => (change: Change) => boolean;
 }
@@ -80,14 +80,32 @@ function valueRows(changes: readonly Change[]): Row[] {
     for (const [id, body] of values) {
       const key = `${row.thread_id}\0${id}\0${token}`;
       if (rows.has(key)) continue;
-      rows.set(key, [n, 'v', toKey(row.thread_id), token, null, id, null, null, null, null, null, toWire(body), null]);
+      const sent = toWire(body);
+      rows.set(key, [
+        n,
+        'v',
+        toKey(row.thread_id),
+        token,
+        null,
+        id,
+        null,
+        null,
+        null,
+        null,
+        null,
+        sent,
+        null,
+        null,
+        null,
+      ]);
     }
   }
   return [...rows.values()];
 }
 
-function checkpointRow(n: number, { row, token, search, value_ids }: PutCheckpoint, folded: PutWrites[]): Row {
-  const ids = new Set([...value_ids, ...folded.flatMap((writes) => writes.value_ids)]);
+function checkpointRow(n: number, put: PutCheckpoint, folded: PutWrites[]): Row {
+  const { row, token, search, value_ids, deltas } = put;
+  const isLed = folded.length > 0;
   const { thread_id, checkpoint_ns, checkpoint_id, parent_id, run_id, body } = row;
   return [
     n,
@@ -100,9 +118,11 @@ function checkpointRow(n: number, { row, token, search, value_ids }: PutCheckpoi
     null,
     run_id === null ? null : toKey(run_id),
     toJsonb(search),
-    `{${[...ids].join(',')}}`,
+    arrayOf(value_ids),
     toWire(body),
-    folded.length > 0 ? toWire(foldWrites(folded.map((writes) => writes.row))) : null,
+    isLed ? toWire(foldWrites(folded.map((writes) => writes.row))) : null,
+    isLed ? arrayOf(folded.flatMap((writes) => writes.value_ids)) : null,
+    deltas,
   ];
 }
 
@@ -119,10 +139,17 @@ function writesRow(n: number, { row, token, value_ids }: PutWrites): Row {
     toKey(task_path),
     run_id === null ? null : toKey(run_id),
     null,
-    `{${value_ids.join(',')}}`,
+    arrayOf(value_ids),
     toWire(body),
     null,
+    null,
+    null,
   ];
+}
+
+/** As a `text[]`. Ids need no quotes. */
+function arrayOf(ids: readonly string[]): string {
+  return `{${[...new Set(ids)].join(',')}}`;
 }
 
 function placeOf({ thread_id, checkpoint_ns, checkpoint_id }: CheckpointKey, token: number | undefined): string {

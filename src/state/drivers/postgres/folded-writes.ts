@@ -8,10 +8,14 @@ export function foldWrites(rows: readonly WritesRow[]): Buffer {
   return Buffer.concat([Buffer.from(`${JSON.stringify(entries)}\n`), ...rows.map(({ body }) => body)]);
 }
 
+export function headerOf(line: string): Entry[] {
+  return JSON.parse(line) as Entry[];
+}
+
 export function unfoldWrites({ thread_id, checkpoint_ns, checkpoint_id }: CheckpointKey, bytes: Buffer): WritesRow[] {
   const line = bytes.indexOf('\n');
   let at = line + 1;
-  return (JSON.parse(bytes.toString('utf8', 0, line)) as Entry[]).map(([task_id, task_path, run_id, length]) => {
+  return headerOf(bytes.toString('utf8', 0, line)).map(([task_id, task_path, run_id, length]) => {
     const body = bytes.subarray(at, (at += length));
     return { thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, run_id, body };
   });

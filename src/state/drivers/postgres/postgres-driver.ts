@@ -10,6 +10,7 @@ import type {
   PutWrites,
   StoredCheckpoint,
   StoredSizes,
+  ThreadOutline,
   Values,
 } from '../../checkpoint-driver.ts';
 import { outliveConnections } from '../../../core/connection-loss.ts';
@@ -17,8 +18,10 @@ import { type Change, GroupCommit } from '../group-commit.ts';
 import { statementOf } from './batch.ts';
 import { whereClause } from './list-statement.ts';
 import { migrate } from './migrate.ts';
+import { lockThread, removeCheckpoints, sweepValues } from './removal.ts';
 import { checkpointsOf, readRows, storedOf } from './stored-rows.ts';
 import { fromKey, toKey } from './text-key.ts';
+import { outlineOf } from './thread-outline.ts';
 
 interface PostgresDriverOptions {
   url: string;
@@ -196,13 +199,15 @@ export class PostgresDriver implements CheckpointDriver {
           select $2, id, body from baton_state.values where thread_id = $1 on conflict do nothing
         ),
         writes as (
-          insert into baton_state.writes (thread_id, checkpoint_ns, checkpoint_id, seq, task_id, task_path, run_id, value_ids, body)
-          select $2, checkpoint_ns, checkpoint_id, seq, task_id, task_path, run_id, value_ids, body
+          insert into baton_state.writes (thread_id, checkpoint_ns, checkpoint_id, seq, task_id, task_path, run_id, value_ids, body, folded)
+          select $2, checkpoint_ns, checkpoint_id, seq, task_id, task_path, run_id, value_ids, body, folded
           from baton_state.writes where thread_id = $1 on conflict do nothing
         )
         insert into baton_state.checkpoints
-          (thread_id, checkpoint_ns, checkpoint_id, parent_id, run_id, seq, metadata, value_ids, body, parent_writes)
-        select $2, checkpoint_ns, checkpoint_id, parent_id, run_id, seq, metadata, value_ids, body, parent_writes
+          (thread_id, checkpoint_ns, checkpoint_id, parent_id, run_id, seq, metadata, value_ids, body, parent_writes,
+            parent_value_ids, stored_at, deltas)
+        select $2, checkpoint_ns, checkpoint_id, parent_id, run_id, seq, metadata, value_ids, body, parent_writes,
+          parent_value_ids, stored_at, deltas
         from baton_state.checkpoints where thread_id = $1 on conflict do nothing`,
         threads,
       );
@@ -212,8 +217,7 @@ export class PostgresDriver implements CheckpointDriver {
   async deleteRun(threadId: string, runId: string): Promise<void> {
     await this.#transaction(async (client) => {
       const run = [toKey(threadId), toKey(runId)];
-      // Waits for fenced writes on their way and makes later ones wait.
-      await client.query('select from baton_state.fences where thread_id = $1 for update', [run[0]]);
+      await lockThread(client, toKey(threadId));
       const later = await client.query<{ checkpoint_id: string }>(
         `select child.checkpoint_id from baton_state.checkpoints child join baton_state.checkpoints parent
           on parent.thread_id = child.thread_id and parent.checkpoint_ns = child.checkpoint_ns
@@ -233,15 +237,16 @@ export class PostgresDriver implements CheckpointDriver {
         where thread_id = $1 and (run_id = $2 or (checkpoint_ns, checkpoint_id) in (select * from gone))`,
         run,
       );
-      await client.query(
-        `delete from baton_state.values where thread_id = $1 and id not in (
-          select unnest(value_ids) from baton_state.checkpoints where thread_id = $1
-          union
-          select unnest(value_ids) from baton_state.writes where thread_id = $1
-        )`,
-        [run[0]],
-      );
+      await sweepValues(client, toKey(threadId));
     });
+  }
+
+  outline(threadId: string): Promise<ThreadOutline> {
+    return outlineOf(this.#pool, threadId);
+  }
+
+  async remove(threadId: string, checkpoints: readonly CheckpointKey[]): Promise<void> {
+    await this.#transaction((client) => removeCheckpoints(client, threadId, checkpoints));
   }
 
   async close(): Promise<void> {

@@ -28,7 +28,7 @@ export function storedOf(withValues: boolean): string {
 select 'c' as kind, c.thread_id, c.checkpoint_ns, c.checkpoint_id as id, c.parent_id as ref, null as task_path, c.run_id, c.at::text as seq, c.body
 from hit c
 union all
-select 'w', w.thread_id, w.checkpoint_ns, w.checkpoint_id, w.task_id, w.task_path, w.run_id, w.seq::text, w.body
+select case when w.folded then 'f' else 'w' end, w.thread_id, w.checkpoint_ns, w.checkpoint_id, w.task_id, w.task_path, w.run_id, w.seq::text, w.body
 from hit join baton_state.writes w using (thread_id, checkpoint_ns, checkpoint_id)
 union all
 select 'f', f.thread_id, f.checkpoint_ns, f.parent_id, null, null, null, f.seq::text, f.parent_writes
@@ -44,7 +44,7 @@ from (
   union
   select w.thread_id, unnest(w.value_ids) from hit join baton_state.writes w using (thread_id, checkpoint_ns, checkpoint_id)
   union
-  select f.thread_id, unnest(f.value_ids) from hit join baton_state.checkpoints f
+  select f.thread_id, unnest(coalesce(f.parent_value_ids, f.value_ids)) from hit join baton_state.checkpoints f
     on f.thread_id = hit.thread_id and f.checkpoint_ns = hit.checkpoint_ns and f.parent_id = hit.checkpoint_id
   where f.parent_writes is not null
 ) needed join baton_state.values v using (thread_id, id)`

@@ -1,0 +1,80 @@
+import type { PoolClient } from 'pg';
+import type { CheckpointKey } from '../../checkpoint-driver.ts';
+import { toKey } from './text-key.ts';
+
+/** Those that go, as far as they are here. */
+const GONE = `gone as (
+  select thread_id, checkpoint_ns, checkpoint_id, parent_id from baton_state.checkpoints
+  where thread_id = $1 and (checkpoint_ns, checkpoint_id) in (select * from unnest($2::text[], $3::text[]))
+)`;
+const isGone = (id: string): string => `exists (
+  select from gone where gone.checkpoint_ns = c.checkpoint_ns and gone.checkpoint_id = ${id}
+)`;
+
+/** Writes that stand in the row of a child that goes, after a checkpoint that stays, get a row of their own. */
+const KEEP_WRITES = `with ${GONE}
+insert into baton_state.writes
+  (thread_id, checkpoint_ns, checkpoint_id, seq, task_id, task_path, run_id, value_ids, body, folded)
+select c.thread_id, c.checkpoint_ns, c.parent_id, c.seq, '', '', c.run_id, coalesce(c.parent_value_ids, c.value_ids), c.parent_writes, true
+from baton_state.checkpoints c
+where c.thread_id = $1 and c.parent_writes is not null and ${isGone('c.checkpoint_id')} and not ${isGone('c.parent_id')}
+  and exists (
+    select from baton_state.checkpoints parent where parent.thread_id = c.thread_id
+    and parent.checkpoint_ns = c.checkpoint_ns and parent.checkpoint_id = c.parent_id
+  )
+on conflict do nothing`;
+
+/** A child that stays becomes one of the nearest ancestor that stays; what led to it from the parent goes with the parent. */
+const ADOPT = `with recursive ${GONE},
+step as (
+  select c.checkpoint_ns, c.checkpoint_id, gone.parent_id as ancestor
+  from baton_state.checkpoints c join gone on gone.checkpoint_ns = c.checkpoint_ns and gone.checkpoint_id = c.parent_id
+  where c.thread_id = $1 and not ${isGone('c.checkpoint_id')}
+  union all
+  select step.checkpoint_ns, step.checkpoint_id, gone.parent_id
+  from step join gone on gone.checkpoint_ns = step.checkpoint_ns and gone.checkpoint_id = step.ancestor
+)
+update baton_state.checkpoints c set parent_id = step.ancestor, parent_writes = null, parent_value_ids = null
+from step
+where c.thread_id = $1 and c.checkpoint_ns = step.checkpoint_ns and c.checkpoint_id = step.checkpoint_id
+  and (step.ancestor is null or not ${isGone('step.ancestor')})`;
+
+const DELETE = `with gone as (
+  delete from baton_state.checkpoints
+  where thread_id = $1 and (checkpoint_ns, checkpoint_id) in (select * from unnest($2::text[], $3::text[]))
+)
+delete from baton_state.writes
+where thread_id = $1 and (checkpoint_ns, checkpoint_id) in (select * from unnest($2::text[], $3::text[]))`;
+
+const SWEEP_VALUES = `delete from baton_state.values where thread_id = $1 and id not in (
+  select unnest(value_ids || coalesce(parent_value_ids, '{}')) from baton_state.checkpoints where thread_id = $1
+  union
+  select unnest(value_ids) from baton_state.writes where thread_id = $1
+)`;
+
+/** Within a transaction. */
+export async function removeCheckpoints(
+  client: PoolClient,
+  threadId: string,
+  checkpoints: readonly CheckpointKey[],
+): Promise<void> {
+  const thread = toKey(threadId);
+  const keys = [
+    thread,
+    checkpoints.map(({ checkpoint_ns }) => toKey(checkpoint_ns)),
+    checkpoints.map(({ checkpoint_id }) => toKey(checkpoint_id)),
+  ];
+  await lockThread(client, thread);
+  for (const text of [KEEP_WRITES, ADOPT, DELETE]) await client.query(text, keys);
+  await sweepValues(client, thread);
+}
+
+/** Waits for fenced writes on their way and makes later ones wait. */
+export async function lockThread(client: PoolClient, thread: string): Promise<void> {
+  await client.query('select from baton_state.fences where thread_id = $1 for update', [thread]);
+}
+
+/** Values that nothing refers to any more. */
+export async function sweepValues(client: PoolClient, thread: string): Promise<void> {
+  await client.query(SWEEP_VALUES, [thread]);
+}
