@@ -37,6 +37,8 @@ async function made(headers: Record<string, string>, more: object = {}) {
 async function nextRun(cronId: string) {
   await pool.query(`update baton.crons set next_run_date = now() where cron_id = $1`, [cronId]);
   await server.baton.crons.tick();
+  // The server's own round may have been faster, and leaves the cron locked until its run is there.
+  await pool.query('select from baton.crons where cron_id = $1 for update', [cronId]);
   const { rows } = await pool.query<{ thread_id: string; run_id: string }>(
     `delete from baton.crons where cron_id = $1 returning
        (select thread_id from baton.runs where metadata->>'cron_id' = $1::text),

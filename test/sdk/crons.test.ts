@@ -24,6 +24,8 @@ const post = (path: string, body: object) => call(server.url + path, 'POST', bod
 async function runNow(cronId: string): Promise<void> {
   await pool.query(`update baton.crons set next_run_date = now() - interval '1 second' where cron_id = $1`, [cronId]);
   await server.baton.crons.tick();
+  // The server's own round may have been faster, and leaves the cron locked until its run is there.
+  await pool.query('select from baton.crons where cron_id = $1 for update', [cronId]);
 }
 
 async function runsOf(cronId: string) {
