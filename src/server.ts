@@ -57,8 +57,9 @@ import { Front } from './http/front.ts';
 import { closeHttp, listenOn } from './http/listen-on.ts';
 import { onUpgrade, type Sockets } from './http/sockets.ts';
 import { plainCodec } from './core/codec.ts';
-import type { DurableSaver } from './state/durable-saver.ts';
 import { openState } from './state/open-state.ts';
+import type { StateSaver } from './state/state-saver.ts';
+import { StateStores } from './state/state-stores.ts';
 
 export interface ServerOptions {
   log: Logger;
@@ -67,7 +68,7 @@ export interface ServerOptions {
   /** For tests that make a part fail where it stands. */
   decorate?: {
     database?: (database: Database) => Database;
-    saver?: (saver: DurableSaver) => DurableSaver;
+    saver?: (saver: StateSaver) => StateSaver;
   };
 }
 
@@ -92,7 +93,7 @@ export class BatonServer {
     const metrics = new Metrics({
       activeRuns: () => parts.queue.countActive(),
       workers: () => ({ max: this.#role.worker ? config.worker.concurrency : 0, active: this.worker.busy }),
-      checkpointsWritten: () => parts.saver.checkpointsWritten,
+      checkpointsWritten: () => parts.stores.checkpointsWritten,
       webhooks: () => parts.deliveries.backlog(),
       pool: parts.database.pool,
     });
@@ -189,7 +190,7 @@ export class BatonServer {
 
   /** Hands runs back, ends connections, and stops what this process started, the database last. */
   async stop(): Promise<void> {
-    const { streams, saver, store, database, postgres, sweepers, types } = this.#parts;
+    const { streams, stores, store, database, postgres, sweepers, types } = this.#parts;
     for (const sweeper of sweepers) sweeper.stop();
     await this.crons.stop();
     await types.stop();
@@ -200,7 +201,7 @@ export class BatonServer {
     this.#sockets.close();
     await closeHttp(this.#http);
     this.#front.close();
-    await saver.close();
+    await stores.close();
     await store.stop();
     await database.close();
     await postgres?.stop();
@@ -228,7 +229,7 @@ export interface ServerParts {
   threadStreams: ThreadStreams;
   graphs: GraphRegistry;
   types: TypeSchemas;
-  saver: DurableSaver;
+  stores: StateStores;
   states: ThreadStates;
   store: LongTermStore;
   deliveries: WebhookDeliveries;
@@ -257,12 +258,14 @@ async function openParts(
   const database = decorate?.database?.(opened) ?? opened;
   await migrate(database);
   const store = await openStore({ database, log, index, ttl: config.store.ttl });
-  const state = await openState({
+  const stores = await StateStores.open({
     url: config.stateUrl ?? database.url,
-    log,
-    ...(config.stateUrl === null && { pool: database.pool }),
+    graphs: config.graphs,
+    open: async (url) => {
+      const saver = await openState({ url, log, ...(url === database.url && { pool: database.pool }) });
+      return decorate?.saver?.(saver) ?? saver;
+    },
   });
-  const saver = decorate?.saver?.(state) ?? state;
   const threads = new Threads(database);
   const runEvents = new RunEvents(database);
   const queue = new RunQueue(database);
@@ -290,13 +293,13 @@ async function openParts(
     threadStreams: new ThreadStreams({ turns: new ThreadTurns(database), events: runEvents, streams }),
     graphs,
     types,
-    saver,
-    states: new ThreadStates({ graphs, saver, threads, store }),
+    stores,
+    states: new ThreadStates({ graphs, stores, threads, store }),
     store,
     deliveries,
     webhookPolicy: new WebhookPolicy(config.webhooks.rules),
     sweepers: [
-      new ThreadSweeper({ queue, threads, saver, log }),
+      new ThreadSweeper({ queue, threads, stores, log }),
       new StoreSweeper({ store, everyMs: config.store.ttl.sweepMinutes * 60_000, log }),
       new WebhookSweeper({ deliveries, settings: config.webhooks, log }),
     ],
@@ -326,12 +329,15 @@ function createWorker(
   parts: ServerParts,
   { observer, within }: { observer: RunObserver; within: <T>(work: () => T) => T },
 ): Worker {
-  const { queue, runEvents, streams, graphs, log, database, effects, effectSignals: signals, saver, usages } = parts;
+  const { queue, runEvents, streams, graphs, log, database, effects, effectSignals: signals, stores, usages } = parts;
   const { concurrency, leaseMs, pollMs, maxAttempts, parkAfterMs } = config.worker;
   const events = new EventLog({ events: runEvents, streams });
   const { autoDurability } = config;
   const effectsOf = (attempt: Attempt) =>
-    new RunEffects({ effects, saver, codec: plainCodec, signals, parkAfterMs }, attempt);
+    new RunEffects(
+      { effects, saver: stores.of(attempt.run.state_store), codec: plainCodec, signals, parkAfterMs },
+      attempt,
+    );
   const usageParts = { usageLog: new UsageLog(usages, log), prices: new PriceList(config.prices), observer };
   const usageOf = (attempt: Attempt) => new RunUsage(usageParts, attempt);
   const executor = new Executor({ ...parts, events, observer, effectsOf, usageOf, maxAttempts, autoDurability });

@@ -49,5 +49,6 @@ export function enqueueRun(
     threadConfig: {},
     newThreadMetadata: {},
     user: null,
+    stateStores: [''],
   });
 }

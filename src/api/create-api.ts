@@ -23,7 +23,7 @@ import type { RouteGroup } from '../config/http-settings.ts';
 import { serves, type Route } from '../http/route.ts';
 import { createRouter } from '../http/router.ts';
 import { Sockets } from '../http/sockets.ts';
-import type { DurableSaver } from '../state/durable-saver.ts';
+import type { StateStores } from '../state/state-stores.ts';
 import { a2aRoutes } from './a2a/routes.ts';
 import { AgentTasks } from './a2a/service.ts';
 import { assistantRoutes } from './assistants/routes.ts';
@@ -73,7 +73,7 @@ export interface ApiParts {
   store: LongTermStore;
   webhookPolicy: WebhookPolicy;
   deliveries: WebhookDeliveries;
-  saver: Pick<DurableSaver, 'getTuple' | 'deleteThread' | 'storage'>;
+  stores: StateStores;
   database: Database;
   log: Logger;
   config: {
@@ -141,6 +141,7 @@ export function createApi(parts: ApiParts): Api {
           checkDatabase: () => database.query('select 1'),
           // How much there is to do is not for everybody where users log in.
           parkedRuns: async () => (parts.authenticator.isRequired ? null : parts.queue.countParked()),
+          stores: () => (parts.authenticator.isRequired ? null : parts.stores.shown),
           security: { keys: config.auth.apiKeys.length > 0, described: config.auth.described },
         }),
       ]

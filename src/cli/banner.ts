@@ -1,5 +1,6 @@
 import { relative } from 'node:path';
 import type { BatonConfig } from '../config/config.ts';
+import { isMemory, shownStateUrl } from '../core/state-url.ts';
 import { version } from './version.ts';
 
 /** What a server says about itself when it is ready. */
@@ -13,7 +14,7 @@ export function banner(config: BatonConfig, { url, database }: Ready): string {
     ['API', url],
     ['Docs', url && `${url}/docs`],
     ['Database', describeDatabase(database)],
-    ['State', describeState(config.stateUrl)],
+    ['State', describeState(config)],
     ['Graphs', Object.keys(config.graphs).join(', ')],
   ];
   const shown = lines.filter(([, value]) => value).map(([name, value]) => `  ${name?.padEnd(10)}${value}`);
@@ -26,10 +27,14 @@ function describeDatabase({ origin, address }: Ready['database']): string {
   return `${origin === 'embedded' ? "Baton's own Postgres" : "the system's Postgres, started by Baton"}, in ${folder}`;
 }
 
-/** Without the user and password that the address may hold. */
-function describeState(stateUrl: string | null): string {
-  if (stateUrl === null) return 'in the same database';
-  const { protocol, host, pathname } = new URL(stateUrl);
-  if (protocol === 'memory:') return 'in memory: it is lost when Baton stops';
-  return host ? `${protocol}//${host}${pathname}` : `${protocol}${pathname}`;
+/** Without the user and password that an address may hold. */
+function describeState({ stateUrl, graphs }: BatonConfig): string {
+  const own = Object.entries(graphs).flatMap(([id, { state }]) =>
+    state ? [`; of ${id} ${describeStore(state)}`] : [],
+  );
+  return (stateUrl === null ? 'in the same database' : describeStore(stateUrl)) + own.join('');
+}
+
+function describeStore(url: string): string {
+  return isMemory(url) ? 'in memory: it is lost when Baton stops' : shownStateUrl(url);
 }

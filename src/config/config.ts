@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path';
 import type { ApiKey } from '../core/caller.ts';
 import { InvalidInputError } from '../core/errors.ts';
 import type { GraphSource } from '../core/graph-source.ts';
+import { stateUrl } from '../core/state-url.ts';
 import type { ModelPrices } from '../core/usage.ts';
 import { parseApiKeys } from './api-keys.ts';
 import { processEnv, readEnv, type Environment, type LogLevel } from './env.ts';
@@ -136,7 +137,7 @@ export function loadConfig({
     auth,
     ui: project.ui,
     databaseUrl: url('DATABASE_URL', set.databaseUrl, /^postgres(ql)?:\/\/./, 'postgres://user:password@host/database'),
-    stateUrl: url('STATE_URL', set.stateUrl, /^[a-z][a-z+]*:/, 'memory: or postgres://…'),
+    stateUrl: set.stateUrl ? stateUrl(set.stateUrl, projectDir, 'STATE_URL') : null,
     worker: {
       concurrency: set.workers,
       leaseMs: set.leaseSeconds * 1000,

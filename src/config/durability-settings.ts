@@ -5,7 +5,11 @@ import { BudgetLimits } from './usage-settings.ts';
 /** `baton.graphs` of langgraph.json, by graph id. */
 export const GraphSettings = z.record(
   z.string(),
-  z.strictObject({ durability: z.enum(DURABILITIES).optional(), budget: BudgetLimits.optional() }),
+  z.strictObject({
+    state: z.string().optional(),
+    durability: z.enum(DURABILITIES).optional(),
+    budget: BudgetLimits.optional(),
+  }),
 );
 
 /** `baton.auto_durability`: the worth of unsaved work that is saved, with durability `auto`. */

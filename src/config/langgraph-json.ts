@@ -4,6 +4,7 @@ import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { InvalidInputError, messageOf } from '../core/errors.ts';
 import type { GraphSource } from '../core/graph-source.ts';
+import { stateUrl } from '../core/state-url.ts';
 import { AutoDurability, GraphSettings } from './durability-settings.ts';
 import { AuthKey, authDetails } from './auth-settings.ts';
 import { HttpKey, type HttpSettings } from './http-settings.ts';
@@ -102,7 +103,7 @@ export function readLanggraphJson(configPath: string, warn: (line: string) => vo
     graphs: Object.fromEntries(
       Object.entries(file.graphs).map(([id, entry]) => [
         id,
-        { ...graphSource(id, entry, configPath), ...file.baton.graphs[id] },
+        { ...graphSource(id, entry, configPath), ...graphSettings(id, file, configPath) },
       ]),
     ),
     environment: readEnvironment(file.env, configPath, warn),
@@ -185,6 +186,12 @@ function graphSource(graphId: string, entry: z.infer<typeof GraphEntry>, configP
     );
   }
   return { file, exportName, description };
+}
+
+function graphSettings(graphId: string, { baton }: LanggraphJson, configPath: string): Partial<GraphSource> {
+  const { state, ...settings } = baton.graphs[graphId] ?? {};
+  if (state === undefined) return settings;
+  return { ...settings, state: stateUrl(state, dirname(configPath), `baton.graphs.${graphId}.state`) };
 }
 
 function uiSources({ ui, ui_config }: LanggraphJson, configPath: string): Record<string, UiSource> {

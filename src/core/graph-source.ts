@@ -7,6 +7,8 @@ export interface GraphSource {
   file: string;
   exportName: string;
   description: string | null;
+  /** Where the state of its threads is kept. Absent: where that of all others is. */
+  state?: string;
   /** Of runs that name none. Absent: `sync`. */
   durability?: Durability;
   /** Of runs that name none. Absent: they may spend anything. */

@@ -28,6 +28,8 @@ export interface Thread {
   interrupts: Interrupts;
   /** Why the latest run failed; null when it did not. */
   error: Json;
+  /** The graph in whose own store the state is kept; null: the default store, or no state yet. */
+  state_store: string | null;
 }
 
 /** How long a thread is kept. Counts from when it was set; a thread that is busy then is kept until it is not. */

@@ -3,6 +3,7 @@ import { PARK_REASONS, type Parking, type ParkReason } from '../core/effect.ts';
 import { FencedError } from '../core/errors.ts';
 import { END_EVENT } from '../core/run-event.ts';
 import type { CancelAction, Run, RunError, RunStatus } from '../core/run.ts';
+import { DEFAULT_STORE } from '../core/state-store.ts';
 import type { ThreadOutcome } from '../core/thread.ts';
 import { CHANNELS, notifyEvents } from './channels.ts';
 import { breaksUnique, type Database } from './database.ts';
@@ -20,6 +21,8 @@ export interface ClaimedRun extends Run {
   waited_ms: number;
   /** It had given up its worker by itself: no attempt was lost. */
   was_parked: boolean;
+  /** The graph in whose store the thread's state is kept; null: the default store. */
+  state_store: string | null;
   /** Who asked for it; null where there is no authentication. Forgotten when the run has ended. */
   auth_user: AuthUser | null;
 }
@@ -265,4 +268,5 @@ const CLAIM = `
     started_at = coalesce(started_at, now()), updated_at = now(), waits_for = null
   from chosen where r.run_id = chosen.run_id
   returning r.run_id, thread_id, assistant_id, graph_id, created_at, updated_at, status, metadata, kwargs, multitask_strategy,
-    extract(epoch from now() - available_at)::float8 * 1000 waited_ms, fencing_token, attempt, cancel_action, was_parked, auth_user`;
+    extract(epoch from now() - available_at)::float8 * 1000 waited_ms, fencing_token, attempt, cancel_action, was_parked, auth_user,
+    (select nullif(t.state_store, '${DEFAULT_STORE}') from baton.threads t where t.thread_id = r.thread_id) state_store`;

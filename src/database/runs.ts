@@ -4,6 +4,7 @@ import type { AuthUser } from '../core/caller.ts';
 import { BusyError, NotFoundError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { planMultitask } from '../core/multitask.ts';
+import { OtherStoreError } from '../core/state-store.ts';
 import { END_EVENT } from '../core/run-event.ts';
 import type { CancelAction, Run, RunStatus } from '../core/run.ts';
 import { CHANNELS, notifyEvents } from './channels.ts';
@@ -36,6 +37,8 @@ export interface EnqueueRequest {
   /** Merged into the thread's, so that a thread says which graph and assistant it belongs to. */
   threadMetadata: JsonObject;
   threadConfig: RunConfig;
+  /** The names of the store that the graph's threads are kept in. A thread that has no state yet gets the first. */
+  stateStores: readonly [string, ...string[]];
 }
 
 /** A run that is ready to be queued, and the threads on which whoever asked for it may do that. */
@@ -171,15 +174,18 @@ export class Runs implements Guarded<Runs> {
   }
 }
 
+/** Where a thread is kept, from now on if it was not before. $12: the stores that the run can work with. */
+const STATE_STORE = 'coalesce(threads.state_store, ($12::text[])[1])';
+
 const ENQUEUE_ALONE = `
   with made as (
-    insert into baton.threads (thread_id, status, temporary, metadata, config)
-    select $2::uuid, 'busy', $14::boolean, $15::jsonb || $10::jsonb, $11::jsonb
-    where $13::boolean and not exists (select 1 from baton.deleted_threads d where d.thread_id = $2)
+    insert into baton.threads (thread_id, status, temporary, metadata, config, state_store)
+    select $2::uuid, 'busy', $15::boolean, $16::jsonb || $10::jsonb, $11::jsonb, ($12::text[])[1]
+    where $14::boolean and not exists (select 1 from baton.deleted_threads d where d.thread_id = $2)
     on conflict do nothing returning thread_id
   ), rested as (
-    update baton.threads set status = 'busy', metadata = metadata || $10, config = $11, updated_at = now()
-    where thread_id = $2 and status <> 'busy' and not paused and metadata @> $12 returning thread_id
+    update baton.threads set status = 'busy', metadata = metadata || $10, config = $11, updated_at = now(), state_store = ${STATE_STORE}
+    where thread_id = $2 and status <> 'busy' and not paused and metadata @> $13 and ${STATE_STORE} = any($12) returning thread_id
   ), woken as (
     select thread_id, pg_notify('${CHANNELS.runs}', '') from (table made union all table rested) thread
   )
@@ -189,16 +195,18 @@ const ENQUEUE_ALONE = `
 
 /**
  * Applies the multitask strategy, inserts the run, marks the thread busy and wakes a worker. A paused thread goes on with it.
- * Throws NotFoundError (thread) and BusyError (`reject`).
+ * Throws NotFoundError (thread), OtherStoreError and BusyError (`reject`).
  */
 export async function enqueueRun(tx: Queryable, { access, plan }: RunPlan): Promise<Run> {
   const { run } = plan;
   const isNew = plan.ifThreadMissing === 'create' && (await insertThread(tx, plan));
   if (!isNew && !(await lockThread(tx, run.thread_id, access))) throw new NotFoundError('Thread', run.thread_id);
+  await checkStore(tx, plan);
   await makeRoom(tx, run);
   const [row] = await tx.query<Run>(
     `with thread as (
-       update baton.threads set status = 'busy', paused = false, metadata = metadata || $10, config = $11, updated_at = now() where thread_id = $2
+       update baton.threads set status = 'busy', paused = false, metadata = metadata || $10, config = $11, updated_at = now(), state_store = ${STATE_STORE}
+       where thread_id = $2
      ), wake as (select pg_notify('${CHANNELS.runs}', ''))
      insert into baton.runs (run_id, thread_id, assistant_id, graph_id, status, kwargs, metadata, multitask_strategy, available_at, auth_user, position)
      select $1, $2, $3, $4, 'pending', $5, $6, $7, now() + $8 * interval '1 millisecond', $9,
@@ -210,8 +218,8 @@ export async function enqueueRun(tx: Queryable, { access, plan }: RunPlan): Prom
   return row;
 }
 
-/** The run ($1 to $9), and what its thread takes from it ($10, $11). */
-function enqueueValues({ run, user, delayMs, threadMetadata, threadConfig }: EnqueueRequest): unknown[] {
+/** The run ($1 to $9), and what its thread takes from it ($10 to $12). */
+function enqueueValues({ run, user, delayMs, threadMetadata, threadConfig, stateStores }: EnqueueRequest): unknown[] {
   return [
     run.run_id,
     run.thread_id,
@@ -224,12 +232,22 @@ function enqueueValues({ run, user, delayMs, threadMetadata, threadConfig }: Enq
     user && JSON.stringify(user),
     threadMetadata,
     threadConfig,
+    stateStores,
   ];
 }
 
 /** Only a run that waits says so. */
 function shown({ waits_for, ...run }: Run): Run {
   return waits_for ? { ...run, waits_for } : run;
+}
+
+async function checkStore(tx: Queryable, { run: { thread_id }, stateStores }: EnqueueRequest): Promise<void> {
+  const [thread] = await tx.query<{ state_store: string | null }>(
+    'select state_store from baton.threads where thread_id = $1',
+    [thread_id],
+  );
+  const kept = thread?.state_store ?? stateStores[0];
+  if (!stateStores.includes(kept)) throw new OtherStoreError(thread_id, kept, stateStores[0]);
 }
 
 /** False when there is such a thread already. Whoever made it holds its lock. */

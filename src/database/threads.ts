@@ -2,17 +2,23 @@ import { Access, type Guarded } from '../core/access.ts';
 import { BusyError, NotFoundError } from '../core/errors.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import type { Thread, ThreadOutcome, ThreadStatus, ThreadTtl } from '../core/thread.ts';
+import { DEFAULT_STORE, OtherStoreError } from '../core/state-store.ts';
 import { CHANNELS, notifyEvents } from './channels.ts';
 import type { Database, Queryable } from './database.ts';
 import { Filter, pageClause, type Page } from './filter.ts';
 
-const COLUMNS =
-  'thread_id, status, metadata, config, values, interrupts, error, created_at, updated_at, state_updated_at';
+const COLUMNS = `thread_id, status, metadata, config, values, interrupts, error, created_at, updated_at, state_updated_at,
+  nullif(state_store, '${DEFAULT_STORE}') state_store`;
 
 export interface NewThread {
   thread_id: string;
   metadata: JsonObject;
   ttl_minutes?: number | undefined;
+}
+
+/** What has to be known of a thread whose row is gone, to remove its state. */
+export interface DeletedThread {
+  state_store: string | null;
 }
 
 export interface ThreadFilter {
@@ -88,22 +94,25 @@ export class Threads implements Guarded<Threads> {
   /**
    * Removes the thread, its runs and their events. A worker that still runs one is told to stop and fenced by the missing
    * row; readers of its log are told to look, and find it gone. `ifExpired`: not when it was given more time, or got busy.
+   * Null when there is no such thread.
    */
-  async delete(threadId: string, { ifExpired = false } = {}): Promise<boolean> {
-    const [row] = await this.#db.query<{ deleted: boolean }>(
+  async delete(threadId: string, { ifExpired = false } = {}): Promise<DeletedThread | null> {
+    const [row] = await this.#db.query<DeletedThread & { deleted: boolean }>(
       `with gone as (
          delete from baton.threads where thread_id = $1 and metadata @> $2
-           and (not $3 or (expires_at <= now() and status <> 'busy')) returning thread_id
+           and (not $3 or (expires_at <= now() and status <> 'busy')) returning thread_id, state_store
        ),
-       noted as (insert into baton.deleted_threads (thread_id) select thread_id from gone on conflict do nothing),
+       noted as (
+         insert into baton.deleted_threads (thread_id, state_store) select thread_id, state_store from gone on conflict do nothing
+       ),
        told as (
          select pg_notify('${CHANNELS.cancel}', run_id::text), ${notifyEvents()}
          from baton.runs join gone using (thread_id) where status in ('pending', 'running')
        ), left_alone as (select pg_notify('${CHANNELS.events}', thread_id::text) from gone)
-       select exists (select from left_alone) deleted, (select count(*) from told) told`,
+       select exists (select from left_alone) deleted, (select count(*) from told) told, (select state_store from gone) state_store`,
       [threadId, this.#access.contains, ifExpired],
     );
-    return row?.deleted ?? false;
+    return row?.deleted ? { state_store: row.state_store } : null;
   }
 
   /** The state of a deleted thread is gone too: its id may be used again. */
@@ -111,8 +120,13 @@ export class Threads implements Guarded<Threads> {
     await this.#db.query('delete from baton.deleted_threads where thread_id = $1', [threadId]);
   }
 
-  async isHalfDeleted(threadId: string): Promise<boolean> {
-    return (await this.#db.query('select 1 from baton.deleted_threads where thread_id = $1', [threadId])).length > 0;
+  /** A thread whose deletion was not brought to its end. */
+  async halfDeletion(threadId: string): Promise<DeletedThread | null> {
+    const [row] = await this.#db.query<DeletedThread>(
+      'select state_store from baton.deleted_threads where thread_id = $1',
+      [threadId],
+    );
+    return row ?? null;
   }
 
   /** Threads whose deletion was not brought to its end. */
@@ -127,14 +141,24 @@ export class Threads implements Guarded<Threads> {
   /**
    * Takes an idle thread for a change of its state by hand. Returns a fencing token that is older than that of any run
    * enqueued later: enqueue and reserve take the same row lock, and a run claims its token after it was enqueued.
-   * Throws NotFoundError, or BusyError when a run is waiting or running.
+   * `stores`: the names of the store that the change is meant for; returns the one that has the thread, from now on.
+   * Throws NotFoundError, OtherStoreError, or BusyError when a run is waiting or running.
    */
-  async reserve(threadId: string): Promise<number> {
+  async reserve(
+    threadId: string,
+    stores: readonly [string, ...string[]] = [DEFAULT_STORE],
+  ): Promise<{ token: number; state_store: string }> {
     return this.#db.transaction(async (tx) => {
       if (!(await lockThread(tx, threadId, this.#access))) throw new NotFoundError('Thread', threadId);
       if (await isBusy(tx, threadId)) throw new BusyError(threadId);
-      const [row] = await tx.query<{ token: number }>(`select nextval('baton.fencing_token') token`);
-      return row?.token ?? 0;
+      const [row] = await tx.query<{ token: number; state_store: string }>(
+        `update baton.threads set state_store = coalesce(state_store, $2) where thread_id = $1
+         returning nextval('baton.fencing_token') token, state_store`,
+        [threadId, stores[0]],
+      );
+      if (!row) throw new NotFoundError('Thread', threadId);
+      if (!stores.includes(row.state_store)) throw new OtherStoreError(threadId, row.state_store, stores[0]);
+      return row;
     });
   }
 
@@ -168,8 +192,8 @@ export class Threads implements Guarded<Threads> {
   /** A new thread with the source's shown state and metadata of its own. Null when the source is missing. */
   async copy(fromThreadId: string, toThreadId: string, metadata: JsonObject): Promise<Thread | null> {
     const [row] = await this.#db.query<Thread>(
-      `insert into baton.threads (thread_id, metadata, config, values, interrupts, error, status, resting_status)
-       select $2, $3, config, values, interrupts, error, resting_status, resting_status
+      `insert into baton.threads (thread_id, metadata, config, values, interrupts, error, status, resting_status, state_store)
+       select $2, $3, config, values, interrupts, error, resting_status, resting_status, state_store
        from baton.threads where thread_id = $1 and metadata @> $4 returning ${COLUMNS}`,
       [fromThreadId, toThreadId, metadata, this.#access.contains],
     );

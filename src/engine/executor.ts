@@ -12,7 +12,8 @@ import type { ClaimedRun, RunQueue } from '../database/run-queue.ts';
 import type { Threads } from '../database/threads.ts';
 import type { LongTermStore } from '../database/store/long-term-store.ts';
 import type { Usages } from '../database/usages.ts';
-import type { DurableSaver, LatestCheckpoint } from '../state/durable-saver.ts';
+import type { LatestCheckpoint, StateSaver } from '../state/state-saver.ts';
+import type { StateStores } from '../state/state-stores.ts';
 import { type WorkLimit, WorkMeter } from '../state/work-meter.ts';
 import type { Attempt, StopReason } from './attempt.ts';
 import { restsAtBreakpoint } from './breakpoints.ts';
@@ -34,7 +35,7 @@ import { watchNodes } from './watch-nodes.ts';
 export interface ExecutorParts {
   queue: RunQueue;
   threads: Threads;
-  saver: DurableSaver;
+  stores: Pick<StateStores, 'of'>;
   graphs: GraphRegistry;
   store: LongTermStore;
   states: ThreadStates;
@@ -60,6 +61,7 @@ const DISCARDS = new Set<StopReason>(['rollback', 'lease_lost']);
 /** One attempt, as it is executed. */
 interface Execution {
   attempt: Attempt;
+  saver: StateSaver;
   runLog: RunLog;
   usage: RunUsage;
   /** An earlier attempt has applied the input; this one goes on from the last checkpoint. */
@@ -103,24 +105,26 @@ export class Executor {
         await outliveConnections(() => queue.release(run, { afterMs: BREAK_MS })).catch(() => undefined);
       }
     }
-    if (attempt.reason === 'lease_lost') await this.#tidyDeleted(run.thread_id);
+    if (attempt.reason === 'lease_lost') await this.#tidyDeleted(run);
   }
 
   /** The fence that this attempt set must not outlive a thread that was deleted meanwhile. */
-  async #tidyDeleted(threadId: string): Promise<void> {
-    const { threads, saver, log } = this.#parts;
+  async #tidyDeleted({ thread_id, state_store }: ClaimedRun): Promise<void> {
+    const { threads, stores, log } = this.#parts;
     try {
-      if ((await threads.get(threadId)) === null) await saver.deleteThread(threadId);
+      if ((await threads.get(thread_id)) === null) await stores.of(state_store).deleteThread(thread_id);
     } catch (error) {
-      log.warn({ err: error, thread_id: threadId }, 'could not see whether the thread was deleted');
+      log.warn({ err: error, thread_id }, 'could not see whether the thread was deleted');
     }
   }
 
   async #attempt(attempt: Attempt): Promise<void> {
-    const { saver, events, maxAttempts, usageOf } = this.#parts;
+    const { events, maxAttempts, usageOf } = this.#parts;
     const { run } = attempt;
+    const saver = await this.#saverOf(attempt);
+    if (saver === null) return;
     await saver.fence(run.thread_id, run.fencing_token);
-    const { resumes, idleAttempts, lastSeq } = run.attempt === 1 ? FIRST : await this.#lookBack(run);
+    const { resumes, idleAttempts, lastSeq } = run.attempt === 1 ? FIRST : await this.#lookBack(run, saver);
     const runLog = events.open(run, lastSeq);
     if (idleAttempts >= maxAttempts) {
       await this.#end(attempt, runLog, { kind: 'failed', error: exhausted(idleAttempts) });
@@ -130,13 +134,28 @@ export class Executor {
     const usage = usageOf(attempt);
     const ending = attempt.signal.aborted
       ? stopped(attempt, usage)
-      : await this.#keepWork({ attempt, runLog, usage, resumes });
+      : await this.#keepWork({ attempt, saver, runLog, usage, resumes });
     await this.#end(attempt, runLog, ending);
+  }
+
+  /** Null when langgraph.json lost the store after the run was queued: no attempt will find it, so the run has failed. */
+  async #saverOf(attempt: Attempt): Promise<StateSaver | null> {
+    const { stores, queue, events } = this.#parts;
+    const { run } = attempt;
+    try {
+      return stores.of(run.state_store);
+    } catch (fault) {
+      const { lastSeq } = run.attempt === 1 ? FIRST : await queue.begin(run, '');
+      const error = { error: 'StoreMissing', message: messageOf(fault) };
+      await this.#end(attempt, events.open(run, lastSeq), { kind: 'failed', error });
+      return null;
+    }
   }
 
   /** With durability `auto` the saver holds the work of the graph; whatever it comes to, what it did is saved before that is told. */
   async #keepWork(execution: Execution): Promise<Ending> {
-    const { saver, autoDurability: limit } = this.#parts;
+    const { autoDurability: limit } = this.#parts;
+    const { saver } = execution;
     const { thread_id, fencing_token, kwargs } = execution.attempt.run;
     if (kwargs.durability !== 'auto') return this.#runGraph(execution);
     saver.hold(thread_id, fencing_token, new WorkMeter({ limit, cost: execution.usage }));
@@ -150,18 +169,18 @@ export class Executor {
   }
 
   /** How far the attempts before this one came. */
-  async #lookBack(run: ClaimedRun): Promise<typeof FIRST> {
-    const { queue, saver } = this.#parts;
+  async #lookBack(run: ClaimedRun, saver: StateSaver): Promise<typeof FIRST> {
+    const { queue } = this.#parts;
     const latest = await saver.latest(run.thread_id);
     const progress = await queue.begin(run, `${latest?.checkpoint_id}+${latest?.pending_writes}`);
     const resumes = hasBegun(run, latest);
-    if (!run.was_parked) await this.#settleUsage(run, resumes ? latest : undefined);
+    if (!run.was_parked) await this.#settleUsage(run, saver, resumes ? latest : undefined);
     return { resumes, ...progress };
   }
 
   /** `latest`: what was saved of the run when its worker was lost. */
-  async #settleUsage(run: ClaimedRun, latest: LatestCheckpoint | undefined): Promise<void> {
-    const { usages, saver } = this.#parts;
+  async #settleUsage(run: ClaimedRun, saver: StateSaver, latest: LatestCheckpoint | undefined): Promise<void> {
+    const { usages } = this.#parts;
     const saved = latest && (await saver.getTuple({ configurable: { thread_id: run.thread_id } }));
     await usages.settle(
       run,
@@ -169,8 +188,8 @@ export class Executor {
     );
   }
 
-  async #runGraph({ attempt, runLog, usage, resumes }: Execution): Promise<Ending> {
-    const { graphs, saver, store, observer, effectsOf, usages } = this.#parts;
+  async #runGraph({ attempt, saver, runLog, usage, resumes }: Execution): Promise<Ending> {
+    const { graphs, store, observer, effectsOf, usages } = this.#parts;
     const { run } = attempt;
     const { kwargs } = run;
     try {
@@ -250,7 +269,7 @@ export class Executor {
   }
 
   async #endStopped(attempt: Attempt, runLog: RunLog, reason: Exclude<StopReason, 'budget'>): Promise<void> {
-    const { queue, saver, observer } = this.#parts;
+    const { queue, stores, observer } = this.#parts;
     const { run } = attempt;
     switch (reason) {
       case 'pause':
@@ -261,6 +280,9 @@ export class Executor {
         return this.#finish(attempt, runLog, 'interrupted', { ...outcome, status: waits ? 'interrupted' : 'idle' });
       }
       case 'rollback': {
+        const saver = stores.of(run.state_store);
+        // Asked for before langgraph.json named another store: what the run did stays.
+        if (!saver.undoes) return this.#endStopped(attempt, runLog, 'interrupt');
         // A crash between the two repeats both: the row still says rollback.
         await saver.deleteRun(run.thread_id, run.run_id);
         const outcome = await this.#outcome(run);
@@ -300,11 +322,12 @@ export class Executor {
   }
 
   /** When the graph or its state cannot be read, the thread goes on showing what it showed: an end must not depend on it. */
-  async #outcome({ graph_id, thread_id, kwargs, auth_user }: ClaimedRun): Promise<ReachedOutcome> {
+  async #outcome(run: ClaimedRun): Promise<ReachedOutcome> {
     const { states, threads } = this.#parts;
+    const { thread_id, kwargs, auth_user } = run;
     try {
       const configurable = withUser(kwargs.config.configurable, auth_user);
-      return await states.outcome(graph_id, thread_id, { ...kwargs.config, configurable });
+      return await states.outcome(run, { ...kwargs.config, configurable });
     } catch (error) {
       if (isInfrastructure(error)) throw error;
       this.#parts.log.warn({ err: error, thread_id }, 'the state cannot be shown');

@@ -11,7 +11,8 @@ import type { CheckpointRef, CommandJson } from '../core/run.ts';
 import { type Parking, parkingIn } from '../core/effect.ts';
 import type { Thread, ThreadOutcome } from '../core/thread.ts';
 import type { Threads } from '../database/threads.ts';
-import type { DurableSaver } from '../state/durable-saver.ts';
+import type { StateSaver } from '../state/state-saver.ts';
+import type { StateStores } from '../state/state-stores.ts';
 import { finishedTasks } from './finished-tasks.ts';
 import type { CompiledGraph, GraphRegistry, GraphUse } from './graphs/registry.ts';
 import { toCommand } from './run-input.ts';
@@ -36,6 +37,8 @@ export interface HistoryQuery {
   checkpoint?: CheckpointRef | undefined;
 }
 
+type Access = NonNullable<GraphUse['access']>;
+
 interface Place {
   checkpoint?: CheckpointRef | undefined;
   /** For a change by hand. */
@@ -47,7 +50,7 @@ export type ReachedOutcome = ThreadOutcome & { parkings: Parking[] };
 
 export interface ThreadStatesParts {
   graphs: GraphRegistry;
-  saver: DurableSaver;
+  stores: Pick<StateStores, 'of' | 'namesFor'>;
   threads: Threads;
   store: BaseStore;
 }
@@ -55,13 +58,13 @@ export interface ThreadStatesParts {
 /** The state of threads, read and changed through their graphs: only these know the reducers and what comes next. */
 export class ThreadStates {
   readonly #graphs: GraphRegistry;
-  readonly #saver: DurableSaver;
+  readonly #stores: ThreadStatesParts['stores'];
   readonly #threads: Threads;
   readonly #store: BaseStore;
 
-  constructor({ graphs, saver, threads, store }: ThreadStatesParts) {
+  constructor({ graphs, stores, threads, store }: ThreadStatesParts) {
     this.#graphs = graphs;
-    this.#saver = saver;
+    this.#stores = stores;
     this.#threads = threads;
     this.#store = store;
   }
@@ -108,21 +111,23 @@ export class ThreadStates {
 
   /** As {@link update}, for several steps; the updates of one step are made side by side. */
   async bulkUpdate(thread: Thread, steps: readonly StateUpdate[][], checkpoint?: CheckpointRef): Promise<Json> {
-    const graph = await this.#graphOf(thread, 'threads.update');
-    if (!graph) {
+    const graphId = thread.metadata['graph_id'];
+    if (typeof graphId !== 'string') {
       throw new InvalidInputError(
         `Thread ${thread.thread_id} belongs to no graph yet: run it once, or create it with metadata.graph_id`,
       );
     }
-    const token = await this.#threads.reserve(thread.thread_id);
-    await this.#saver.fence(thread.thread_id, token);
+    const { token, state_store } = await this.#threads.reserve(thread.thread_id, this.#stores.namesFor(graphId));
+    const saver = this.#stores.of(state_store);
+    const graph = await this.#graph(graphId, saver, thread.config, 'threads.update');
+    await saver.fence(thread.thread_id, token);
     if (checkpoint?.checkpoint_id) await read(graph, configOf(thread, { checkpoint }));
     const supersteps = steps.map((updates) => ({ updates: updates.map(toGraphUpdate) }));
     const config = await blameTheUpdate(() =>
       graph.bulkUpdateState(configOf(thread, { checkpoint, token }), supersteps),
     );
     const reached = toCheckpoint(config);
-    const outcome = await outcomeOf(graph, this.#saver, configOf(thread));
+    const outcome = await outcomeOf(graph, saver, configOf(thread));
     await this.#threads.settle(thread.thread_id, outcome, token, reached);
     return reached;
   }
@@ -130,13 +135,14 @@ export class ThreadStates {
   /** A new thread that stands where the source stands, with the source's whole history and metadata of its own. */
   async copy(source: Thread, toThreadId: string, metadata: JsonObject): Promise<Thread> {
     // State first: a crash in between leaves a state that no thread shows, never a thread that shows a state it has not.
-    await this.#saver.copyThread(source.thread_id, toThreadId);
+    const saver = this.#stores.of(source.state_store);
+    await saver.copyThread(source.thread_id, toThreadId);
     const copied = await this.#threads.copy(source.thread_id, toThreadId, metadata);
     if (!copied) throw new NotFoundError('Thread', source.thread_id);
     if (source.status !== 'busy') return copied;
     const graph = await this.#graphOf(copied, 'threads.read');
     if (!graph) return copied;
-    const outcome = await outcomeOf(graph, this.#saver, configOf(copied));
+    const outcome = await outcomeOf(graph, saver, configOf(copied));
     // What comes next does not wait for anyone: the source's run was about to do it.
     const status = Object.keys(outcome.interrupts).length > 0 ? 'interrupted' : 'idle';
     return (await this.#threads.settle(toThreadId, { ...outcome, status }, 0)) ?? copied;
@@ -146,20 +152,24 @@ export class ThreadStates {
    * What a thread looks like when nothing runs on it. `interrupted`: a task waits for an answer, or the graph stopped before
    * its end. Whoever knows that it stopped by a failure says so instead.
    */
-  async outcome(graphId: string, threadId: string, config: RunConfig): Promise<ReachedOutcome> {
-    const graph = await this.#graph(graphId, config, 'threads.read');
-    return outcomeOf(graph, this.#saver, configOf({ thread_id: threadId, config, metadata: {} }));
+  async outcome(
+    { graph_id, thread_id, state_store }: Pick<Thread, 'thread_id' | 'state_store'> & { graph_id: string },
+    config: RunConfig,
+  ): Promise<ReachedOutcome> {
+    const saver = this.#stores.of(state_store);
+    const graph = await this.#graph(graph_id, saver, config, 'threads.read');
+    return outcomeOf(graph, saver, configOf({ thread_id, config, metadata: {} }));
   }
 
   /** Null when the thread has not met a graph yet. */
-  async #graphOf(thread: Thread, access: NonNullable<GraphUse['access']>): Promise<CompiledGraph | null> {
+  async #graphOf(thread: Thread, access: Access): Promise<CompiledGraph | null> {
     const graphId = thread.metadata['graph_id'];
     if (typeof graphId !== 'string') return null;
-    return this.#graph(graphId, thread.config, access);
+    return this.#graph(graphId, this.#stores.of(thread.state_store), thread.config, access);
   }
 
-  #graph(graphId: string, config: RunConfig, access: NonNullable<GraphUse['access']>): Promise<CompiledGraph> {
-    return this.#graphs.get(graphId, { checkpointer: this.#saver, store: this.#store, config, access });
+  #graph(graphId: string, checkpointer: StateSaver, config: RunConfig, access: Access): Promise<CompiledGraph> {
+    return this.#graphs.get(graphId, { checkpointer, store: this.#store, config, access });
   }
 }
 
@@ -197,7 +207,7 @@ async function read(graph: CompiledGraph, config: GraphConfig, subgraphs = false
   return snapshot;
 }
 
-async function outcomeOf(graph: CompiledGraph, saver: DurableSaver, config: GraphConfig): Promise<ReachedOutcome> {
+async function outcomeOf(graph: CompiledGraph, saver: StateSaver, config: GraphConfig): Promise<ReachedOutcome> {
   const snapshot = await graph.getState(config);
   const asking = snapshot.tasks.filter((task) => task.interrupts.length > 0);
   // The question of a task that was answered and has ended stays stored until its step is over.

@@ -1,16 +1,21 @@
 import type { Logger } from 'pino';
 import type { RunQueue } from '../database/run-queue.ts';
 import type { Threads } from '../database/threads.ts';
-import type { DurableSaver } from '../state/durable-saver.ts';
+import type { StateSaver } from '../state/state-saver.ts';
 
 const EVERY_MS = 30_000;
 /** A reader that lost its connection at the very end has this long to come back for the rest of the log. */
 const KEEP_MS = 60_000;
 
+/** Where states are removed from. */
+export interface StateRemoval {
+  of(name: string | null): Pick<StateSaver, 'deleteThread'>;
+}
+
 interface ThreadSweeperParts {
   queue: RunQueue;
   threads: Threads;
-  saver: Pick<DurableSaver, 'deleteThread'>;
+  stores: StateRemoval;
   log: Logger;
 }
 
@@ -43,15 +48,31 @@ export class ThreadSweeper {
 
   /** Returns how many threads it removed. */
   async tick(keepMs: number): Promise<number> {
-    const { queue, threads, saver } = this.#parts;
+    const { queue, threads } = this.#parts;
+    /** Those of a store that is out of reach, or no longer there: they wait, and hold up nobody else. */
+    const failed = new Set<string>();
     let removed = 0;
     for (;;) {
-      const due = [...(await queue.sweepable(keepMs)), ...(await threads.halfDeleted(keepMs))];
-      const expired = await threads.expired();
-      if (due.length + expired.length === 0 || this.#stopped) return removed;
-      for (const threadId of due) await removeThread(threads, saver, threadId);
-      for (const threadId of expired) await removeThread(threads, saver, threadId, { ifExpired: true });
-      removed += due.length + expired.length;
+      const ended = [...(await queue.sweepable(keepMs)), ...(await threads.halfDeleted(keepMs))];
+      const due = ended.map((threadId) => ({ threadId, ifExpired: false }));
+      for (const threadId of await threads.expired()) due.push({ threadId, ifExpired: true });
+      const left = due.filter(({ threadId }) => !failed.has(threadId));
+      if (left.length === 0 || this.#stopped) return removed;
+      for (const { threadId, ifExpired } of left) {
+        if (await this.#remove(threadId, ifExpired)) removed += 1;
+        else failed.add(threadId);
+      }
+    }
+  }
+
+  async #remove(threadId: string, ifExpired: boolean): Promise<boolean> {
+    const { threads, stores, log } = this.#parts;
+    try {
+      await removeThread(threads, stores, threadId, { ifExpired });
+      return true;
+    } catch (error) {
+      log.warn({ err: error, thread_id: threadId }, 'could not remove a thread; will try again');
+      return false;
     }
   }
 }
@@ -62,14 +83,15 @@ export class ThreadSweeper {
  */
 export async function removeThread(
   threads: Threads,
-  saver: Pick<DurableSaver, 'deleteThread'>,
+  stores: StateRemoval,
   threadId: string,
   { ifExpired = false } = {},
 ): Promise<boolean> {
-  const existed = await threads.delete(threadId, { ifExpired });
-  if (existed || (await threads.isHalfDeleted(threadId))) {
-    await saver.deleteThread(threadId);
+  const deleted = await threads.delete(threadId, { ifExpired });
+  const left = deleted ?? (await threads.halfDeletion(threadId));
+  if (left !== null) {
+    await stores.of(left.state_store).deleteThread(threadId);
     await threads.forgetDeleted(threadId);
   }
-  return existed;
+  return deleted !== null;
 }

@@ -17,22 +17,13 @@ import { CheckpointWriter } from './checkpoint-writer.ts';
 import { type Codec, plainCodec } from '../core/codec.ts';
 import { deltaHistory } from './delta-history.ts';
 import { Heads } from './heads.ts';
+import type { LatestCheckpoint, StateSaver } from './state-saver.ts';
 import { UnsavedWork } from './unsaved-work.ts';
 import type { WorkMeter } from './work-meter.ts';
 
 export interface DurableSaverOptions {
   driver: CheckpointDriver;
   codec?: Codec;
-}
-
-/** Where a thread stands, without its values. */
-export interface LatestCheckpoint {
-  checkpoint_id: string;
-  run_id: string | null;
-  /** How many writes stand after it: of finished tasks of a half-done step, of questions, of answers. */
-  pending_writes: number;
-  /** The runs that wrote it or after it. One that is in here has begun: its input or its command is stored. */
-  touched_by: string[];
 }
 
 /**
@@ -42,7 +33,8 @@ export interface LatestCheckpoint {
  * token a write is refused with FencedError unless `fence` was called for the thread, and for no newer token. What cannot
  * be stored throws UnstorableValueError and leaves other writes alone.
  */
-export class DurableSaver extends BaseCheckpointSaver {
+export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
+  readonly undoes = true;
   readonly #driver: UnsavedWork;
   readonly #reader: CheckpointReader;
   readonly #writer: CheckpointWriter;

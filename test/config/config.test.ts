@@ -181,7 +181,8 @@ describe('the environment', () => {
     ['BATON_LEASE_SECONDS', 'long', 'BATON_LEASE_SECONDS must be a whole number'],
     ['BATON_LOG_LEVEL', 'loud', 'BATON_LOG_LEVEL must be one of fatal, error'],
     ['DATABASE_URL', 'mysql://root:secret@db/x', 'DATABASE_URL is not an address'],
-    ['STATE_URL', 'somewhere', 'STATE_URL is not an address'],
+    ['STATE_URL', 'somewhere', 'STATE_URL has no scheme: write it as one of memory:'],
+    ['STATE_URL', 'mysql://root:secret@db/x', 'STATE_URL begins with "mysql:", which no store takes'],
   ])('%s=%s is refused in one line that names it', (name, value, message) => {
     expect(() => load({ graphs }, { env: { [name]: value } })).toThrow(message);
     expect(() => load({ graphs }, { env: { [name]: value } })).not.toThrow('secret');

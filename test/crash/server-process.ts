@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { loadConfig } from '../../src/config/config.ts';
 import type { Database, Queryable } from '../../src/database/database.ts';
 import { BatonServer } from '../../src/server.ts';
-import type { DurableSaver } from '../../src/state/durable-saver.ts';
+import type { StateSaver } from '../../src/state/state-saver.ts';
 import { crashPoint } from './crash-point.ts';
 
 /** Statements of the queue and the outbox, told apart by words that stand in no other. */
@@ -45,7 +45,7 @@ function withCrashPoints(database: Database): Database {
 }
 
 /** A saver in which this process can die before a node's writes are kept, and between them and the checkpoint. */
-function withSaverCrashPoints(saver: DurableSaver, database: () => Database): DurableSaver {
+function withSaverCrashPoints(saver: StateSaver, database: () => Database): StateSaver {
   const at = (point: string) => crashPoint({ query: (text, values) => database().pool.query(text, values) }, point);
   const kept = new Set<Promise<void>>();
   const putWrites = saver.putWrites.bind(saver);

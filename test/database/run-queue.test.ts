@@ -239,7 +239,7 @@ describe('reserve', () => {
     const graphId = uuidv7();
     const thread = await threads.insert({ thread_id: uuidv7(), metadata: {} });
     const threadId = thread?.thread_id ?? '';
-    const token = await threads.reserve(threadId);
+    const { token } = await threads.reserve(threadId);
     await enqueue({ graphId, threadId });
     await expect(threads.reserve(threadId)).rejects.toThrow(BusyError);
     expect((await claimOne(graphId)).fencing_token).toBeGreaterThan(token);

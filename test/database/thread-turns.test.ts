@@ -59,7 +59,7 @@ it('has the runs of a thread as they began, those that never did, and changes by
   await isDue(delayed);
   const [last] = await claim(graphId);
   await finish(last);
-  const token = await threads.reserve(threadId);
+  const { token } = await threads.reserve(threadId);
   await threads.settle(threadId, DONE, token, { checkpoint_id: 'c' });
 
   const all = (await turns.from(threadId, 0, 10)) ?? [];

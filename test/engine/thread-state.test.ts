@@ -37,7 +37,12 @@ describe.each(['memory:', 'postgres'])('with the state in %s', (store) => {
     await migrate(database);
     saver = await openState({ url: store === 'memory:' ? store : db.url, log: pino({ level: 'silent' }) });
     threads = new Threads(database);
-    states = new ThreadStates({ graphs, saver, threads, store: new InMemoryStore() });
+    states = new ThreadStates({
+      graphs,
+      stores: { of: () => saver, namesFor: () => [''] },
+      threads,
+      store: new InMemoryStore(),
+    });
   });
   afterAll(async () => {
     await saver.close();
@@ -58,7 +63,7 @@ describe.each(['memory:', 'postgres'])('with the state in %s', (store) => {
     await graph
       .invoke(input as Record<string, unknown>, { configurable: { thread_id: thread.thread_id }, ...options })
       .catch(() => undefined);
-    return states.outcome(graphId, thread.thread_id, {});
+    return states.outcome({ ...thread, graph_id: graphId }, {});
   }
 
   async function enqueue(thread: Thread): Promise<void> {
@@ -85,6 +90,7 @@ describe.each(['memory:', 'postgres'])('with the state in %s', (store) => {
       threadConfig: {},
       newThreadMetadata: {},
       user: null,
+      stateStores: [''],
     });
   }
 
@@ -95,7 +101,7 @@ describe.each(['memory:', 'postgres'])('with the state in %s', (store) => {
   describe('the outcome of a thread', () => {
     it('is nothing before the first run', async () => {
       const thread = await newThread('line');
-      expect(await states.outcome('line', thread.thread_id, {})).toEqual({
+      expect(await states.outcome({ ...thread, graph_id: 'line' }, {})).toEqual({
         status: 'idle',
         values: null,
         interrupts: {},
@@ -287,7 +293,7 @@ describe.each(['memory:', 'postgres'])('with the state in %s', (store) => {
 
     it('is not shown over what a run has come to since', async () => {
       const thread = await newThread('line');
-      const token = await threads.reserve(thread.thread_id);
+      const { token } = await threads.reserve(thread.thread_id);
       await enqueue(thread);
       const queue = new RunQueue(database);
       const claimed = await queue.claim({ workerId: 'w', graphIds: ['line'], limit: 10, leaseMs: 60_000 });

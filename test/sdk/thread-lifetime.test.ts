@@ -29,7 +29,7 @@ async function sweep(): Promise<number> {
   const url = String(server.config.databaseUrl);
   const database = new Database({ url, log, applicationName: 'test' });
   const saver = await openState({ url, log, pool: database.pool });
-  const parts = { queue: new RunQueue(database), threads: new Threads(database), saver, log };
+  const parts = { queue: new RunQueue(database), threads: new Threads(database), stores: { of: () => saver }, log };
   const removed = await new ThreadSweeper(parts).tick(60_000);
   await database.close();
   return removed;

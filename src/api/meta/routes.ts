@@ -13,11 +13,16 @@ interface MetaParts {
   checkDatabase: () => Promise<unknown>;
   /** By what they wait for; null: not to be told. */
   parkedRuns: () => Promise<Record<ParkReason, number> | null>;
+  /** Where state is kept, without secrets; null: not to be told. */
+  stores: () => { default: string; graphs: Record<string, string> } | null;
   security: Security;
 }
 
 /** What is to be known about the server itself. `others` are described together with these. */
-export function metaRoutes(others: readonly Route[], { checkDatabase, parkedRuns, security }: MetaParts): Route[] {
+export function metaRoutes(
+  others: readonly Route[],
+  { checkDatabase, parkedRuns, stores, security }: MetaParts,
+): Route[] {
   const info = serverInfo();
   let document: JsonObject | null = null;
   const described = (): JsonObject =>
@@ -40,7 +45,10 @@ export function metaRoutes(others: readonly Route[], { checkDatabase, parkedRuns
     route(
       { method: 'get', path: '/info', access: 'open', summary: 'Tell versions and features', answer: jsonObject },
       // Versions can be had without the database, too.
-      async () => ({ ...info, baton: { ...info.baton, runs_parked: await parkedRuns().catch(() => null) } }),
+      async () => ({
+        ...info,
+        baton: { ...info.baton, runs_parked: await parkedRuns().catch(() => null), state: stores() },
+      }),
     ),
     route(
       {

@@ -9,6 +9,7 @@ import type { Thread } from '../../core/thread.ts';
 import type { EnqueueRequest, RunPlan, Runs } from '../../database/runs.ts';
 import type { Threads } from '../../database/threads.ts';
 import type { GraphRegistry } from '../../engine/graphs/registry.ts';
+import type { StateStores } from '../../state/state-stores.ts';
 import type { AssistantService } from '../assistants/service.ts';
 import { checkpointRef } from '../checkpoint-ref.ts';
 import { refuseUnsupported } from '../unsupported.ts';
@@ -29,8 +30,7 @@ export interface RunServiceParts {
   runs: Guarded<Runs>;
   streams: RunFollower;
   graphs: GraphRegistry;
-  /** Whether a thread has a checkpoint. */
-  saver: { getTuple(config: object): Promise<object | undefined> };
+  stores: Pick<StateStores, 'of' | 'namesFor'>;
   /** Throws InvalidInputError for a webhook that may not be asked for. */
   webhookPolicy: { check(url: string): void };
 }
@@ -62,7 +62,7 @@ export class RunService {
   /** What {@link create} would queue, without doing it. Errors as there, but for BusyError. */
   async plan(caller: Caller, threadId: string | null, asked: RunCreate): Promise<RunPlan> {
     refuseUnsupported(asked, UNSUPPORTED);
-    const { assistants, graphs, threads } = this.#parts;
+    const { assistants, graphs, threads, stores } = this.#parts;
     const assistant = await assistants.toRun(caller, asked.assistant_id);
     const runId = uuidv7();
     const value = createdRun(asked, { run_id: runId, thread_id: threadId, assistant_id: assistant.assistant_id });
@@ -73,7 +73,7 @@ export class RunService {
     if (threadId !== null && !thread && request.if_not_exists !== 'create') throw new NotFoundError('Thread', threadId);
     const checkpoint =
       checkpointRef(threadId, request.checkpoint, request.checkpoint_id) ?? checkpointOfConfig(request);
-    await this.#checkCheckpoint(threadId, checkpoint);
+    await this.#checkCheckpoint(thread, checkpoint);
     const config = mergeConfig({ assistant, thread, request, headers: caller.headers });
     if (request.webhook !== undefined) this.#parts.webhookPolicy.check(request.webhook);
     await refuseUnknownTargets(request, { graphs, graphId: assistant.graph_id, config: config.run });
@@ -109,6 +109,7 @@ export class RunService {
       threadConfig: config.thread,
       newThreadMetadata: value.metadata,
       user: caller.user,
+      stateStores: stores.namesFor(assistant.graph_id),
     };
     return { access, plan };
   }
@@ -245,11 +246,11 @@ export class RunService {
   }
 
   /** LangGraph would take a checkpoint that does not exist for an empty state, and begin again. */
-  async #checkCheckpoint(threadId: string | null, checkpoint: CheckpointRef | undefined): Promise<void> {
+  async #checkCheckpoint(thread: Thread | null, checkpoint: CheckpointRef | undefined): Promise<void> {
     const checkpointId = checkpoint?.checkpoint_id;
     if (checkpointId === undefined) return;
-    const configurable = { checkpoint_ns: '', ...checkpoint, thread_id: threadId };
-    const found = threadId !== null && (await this.#parts.saver.getTuple({ configurable }));
+    const configurable = { checkpoint_ns: '', ...checkpoint, thread_id: thread?.thread_id };
+    const found = thread && (await this.#parts.stores.of(thread.state_store).getTuple({ configurable }));
     if (!found) throw new NotFoundError('Checkpoint', checkpointId);
   }
 }

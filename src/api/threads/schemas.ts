@@ -16,6 +16,7 @@ const THREAD_FIELDS = [
   'values',
   'interrupts',
   'error',
+  'state_store',
   // The platform's, which its clients may ask for. Threads have none here.
   'context',
 ] as const;
@@ -32,6 +33,7 @@ export const thread = z
     values: json,
     interrupts: jsonObject,
     error: json,
+    state_store: z.string().nullable(),
   })
   .meta({ title: 'Thread' });
 export const threadsFound = z.array(thread.extend({ extracted: jsonObject.optional() }));

@@ -11,7 +11,7 @@ import type { ThreadState } from '../../engine/snapshot.ts';
 import type { HistoryQuery, StateUpdate, ThreadStates } from '../../engine/thread-state.ts';
 import { removeThread } from '../../engine/thread-sweeper.ts';
 import type { StoredSizes } from '../../state/checkpoint-driver.ts';
-import type { DurableSaver } from '../../state/durable-saver.ts';
+import type { StateSaver } from '../../state/state-saver.ts';
 import type { RunFollower } from '../runs/watch.ts';
 import { watchToEnd } from '../runs/watch.ts';
 import type { ThreadCreate, ThreadPrune, ThreadSearch } from './schemas.ts';
@@ -21,7 +21,7 @@ export interface ThreadServiceParts {
   states: ThreadStates;
   runs: Guarded<Runs>;
   streams: RunFollower;
-  saver: Pick<DurableSaver, 'deleteThread' | 'storage'>;
+  stores: { of(name: string | null): Pick<StateSaver, 'deleteThread' | 'storage'> };
 }
 
 export class ThreadService {
@@ -111,13 +111,13 @@ export class ThreadService {
 
   /** How much room the thread's history takes in the state store. */
   async storage(caller: Caller, threadId: string): Promise<StoredSizes> {
-    const { thread_id } = await this.get(caller, threadId);
-    return this.#parts.saver.storage(thread_id);
+    const { thread_id, state_store } = await this.get(caller, threadId);
+    return this.#parts.stores.of(state_store).storage(thread_id);
   }
 
   async #delete(threadId: string, access: Access): Promise<boolean> {
-    const { threads, saver } = this.#parts;
-    return removeThread(threads.within(access), saver, threadId);
+    const { threads, stores } = this.#parts;
+    return removeThread(threads.within(access), stores, threadId);
   }
 
   async search(caller: Caller, request: ThreadSearch): Promise<{ threads: Thread[]; total: number; page: ThreadPage }> {

@@ -18,13 +18,13 @@ import type { Effects } from '../../database/effects.ts';
 import type { Codec } from '../../core/codec.ts';
 import { revive } from '../../state/codec/revive.ts';
 import { serialize } from '../../state/codec/serialize.ts';
-import type { DurableSaver } from '../../state/durable-saver.ts';
+import type { StateSaver } from '../../state/state-saver.ts';
 import type { Attempt } from '../attempt.ts';
 import type { EffectSignals } from './effect-signals.ts';
 
 export interface RunEffectsParts {
   effects: Effects;
-  saver: Pick<DurableSaver, 'flush' | 'executedBefore'>;
+  saver: Pick<StateSaver, 'flush' | 'executedBefore'>;
   codec: Codec;
   signals: EffectSignals;
   /** Longer waits give up the run's place in the worker. */
