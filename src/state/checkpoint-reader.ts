@@ -5,7 +5,6 @@ import {
   maxChannelVersion,
   TASKS,
 } from '@langchain/langgraph-checkpoint';
-import { ServiceError } from '../core/errors.ts';
 import { nextVersion } from './channel-versions.ts';
 import { addressOf, configOf } from './checkpoint-address.ts';
 import type {
@@ -20,6 +19,7 @@ import type {
 import type { Codec } from '../core/codec.ts';
 import { revive } from './codec/revive.ts';
 import { TAG_MARK } from './codec/tags.ts';
+import { Contents } from './contents.ts';
 import type { CheckpointBody, StoredWrite } from './packed-values.ts';
 import { pendingWrites, standingWrites, type TaskWrite } from './pending-writes.ts';
 
@@ -69,64 +69,42 @@ export class CheckpointReader {
   }
 
   async tuple(loaded: LoadedCheckpoint, bodyText: string): Promise<CheckpointTuple> {
-    const { row, values } = loaded;
+    const { row } = loaded;
     const plain = !bodyText.includes(TAG_MARK);
     const body = JSON.parse(bodyText) as CheckpointBody;
-    const channels: [string, unknown][] = Object.entries(body.values);
-    if (!plain) for (const entry of channels) entry[1] = revive(entry[1]);
-    for (const [channel, id] of Object.entries(body.refs)) channels.push([channel, await this.value(row, values, id)]);
+    const contents = this.contents(row, loaded.values);
+    const channels: [string, unknown][] = [];
+    for (const channel of new Set([...Object.keys(body.values), ...Object.keys(body.refs)])) {
+      channels.push([channel, await contents.channel(body, channel, plain)]);
+    }
     const tuple: CheckpointTuple = {
       config: configOf(row),
       checkpoint: { ...body.checkpoint, id: row.checkpoint_id, channel_values: Object.fromEntries(channels) },
       metadata: (plain ? body.metadata : revive(body.metadata)) as NonNullable<CheckpointTuple['metadata']>,
-      pendingWrites: pendingWrites(await this.load(row, await this.standingWrites(loaded), values)),
+      pendingWrites: pendingWrites(await contents.load(await this.standingWrites(loaded))),
     };
     if (row.parent_id !== null) tuple.parentConfig = configOf({ ...row, checkpoint_id: row.parent_id });
     if (tuple.checkpoint.v < 4) await this.#addPendingSends(tuple, row);
     return tuple;
   }
 
-  /** A big value, made anew at every call: no two checkpoints share an object. */
-  async value(place: CheckpointKey, values: Values, id: string): Promise<unknown> {
-    const text = await this.#valueText(place, values, id);
-    const json: unknown = JSON.parse(text);
-    return text.includes(TAG_MARK) ? revive(json) : json;
+  /** The big values that rows of a thread refer to. */
+  contents({ thread_id }: CheckpointKey, values: Values): Contents {
+    return new Contents(this.#codec, thread_id, values);
   }
 
-  /** The writes that count after a checkpoint. Big values are left out until `load`. */
+  /** The writes that count after a checkpoint. Big values are left out until they are loaded. */
   async standingWrites({ writes }: StoredCheckpoint): Promise<TaskWrite[]> {
     const all: TaskWrite[] = [];
     for (const { thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, body } of writes) {
       const context = { thread_id, checkpoint_ns, kind: 'writes', id: checkpoint_id, task_id } as const;
       const text = await this.#codec.decode(body, context);
       const plain = !text.includes(TAG_MARK);
-      for (const [idx, channel, json, id] of JSON.parse(text) as StoredWrite[]) {
-        all.push({ task_id, task_path, idx, channel, json, id, plain });
+      for (const [idx, channel, json, ref] of JSON.parse(text) as StoredWrite[]) {
+        all.push({ task_id, task_path, idx, channel, json, ref, plain });
       }
     }
     return standingWrites(all);
-  }
-
-  /** Fills in the big values of writes. */
-  async load(place: CheckpointKey, writes: TaskWrite[], values: Values): Promise<TaskWrite[]> {
-    for (const write of writes) {
-      if (write.id === undefined) continue;
-      const text = await this.#valueText(place, values, write.id);
-      write.json = JSON.parse(text);
-      write.plain = !text.includes(TAG_MARK);
-    }
-    return writes;
-  }
-
-  async #valueText({ thread_id }: CheckpointKey, values: Values, id: string): Promise<string> {
-    const bytes = values.get(id);
-    if (bytes === undefined) {
-      throw new ServiceError(
-        'unreadable_value',
-        `Thread ${thread_id} refers to the value ${id}, which is not stored: delete the thread`,
-      );
-    }
-    return this.#codec.decode(bytes, { thread_id, checkpoint_ns: '', kind: 'value', id });
   }
 
   /** Before version 4 of the format the sends of a step were stored as writes after its parent only. */
@@ -137,7 +115,9 @@ export class CheckpointReader {
     if (parent_id === null) return;
     const parent = await this.#driver.get(thread_id, checkpoint_ns, parent_id);
     const stored =
-      parent === undefined ? [] : await this.load(parent.row, await this.standingWrites(parent), parent.values);
+      parent === undefined
+        ? []
+        : await this.contents(parent.row, parent.values).load(await this.standingWrites(parent));
     const writes = pendingWrites(stored);
     const versions = Object.values(checkpoint.channel_versions);
     checkpoint.channel_values[TASKS] = writes.filter(([, channel]) => channel === TASKS).map(([, , send]) => send);

@@ -16,7 +16,7 @@ import type { Codec } from '../core/codec.ts';
 import { serialize } from './codec/serialize.ts';
 import { type Head, headOf, type Heads } from './heads.ts';
 import type { HeldChange } from './held-view.ts';
-import { checkpointBody, identify, type Slot, slotOf, writesBody } from './packed-values.ts';
+import { checkpointBody, identify, idsOfSlots, type Slot, slotOf, writesBody } from './packed-values.ts';
 import { Turnstile } from './turnstile.ts';
 import type { UnsavedWork } from './unsaved-work.ts';
 
@@ -25,6 +25,7 @@ interface CheckpointWriterOptions {
   codec: Codec;
   heads: Heads;
   reader: CheckpointReader;
+  inlineChars: number;
 }
 
 /**
@@ -36,13 +37,15 @@ export class CheckpointWriter {
   readonly #codec: Codec;
   readonly #heads: Heads;
   readonly #reader: CheckpointReader;
+  readonly #inlineChars: number;
   readonly #turnstile = new Turnstile();
 
-  constructor({ driver, codec, heads, reader }: CheckpointWriterOptions) {
+  constructor({ driver, codec, heads, reader, inlineChars }: CheckpointWriterOptions) {
     this.#driver = driver;
     this.#codec = codec;
     this.#heads = heads;
     this.#reader = reader;
+    this.#inlineChars = inlineChars;
   }
 
   async put(
@@ -60,14 +63,15 @@ export class CheckpointWriter {
     const slots = new Map<string, Slot>();
     for (const channel of Object.keys(checkpoint.channel_versions)) {
       if (!Object.hasOwn(newVersions, channel) || !Object.hasOwn(values, channel)) continue;
-      slots.set(channel, slotOf(values[channel], channel));
+      slots.set(channel, slotOf(values[channel], channel, this.#inlineChars));
     }
     await this.#turnstile.pass(
       thread_id,
       async () => {
         const base = parent === undefined ? undefined : await this.#head({ ...key, checkpoint_id: parent });
-        if (parent !== undefined) inherit({ slots, base, checkpoint, metadata, newVersions });
-        await identify(slots.values(), thread_id, this.#codec);
+        const inlineChars = this.#inlineChars;
+        if (parent !== undefined) inherit({ slots, base, checkpoint, metadata, newVersions, inlineChars });
+        await identify(slots, base?.slots, { codec: this.#codec, threadId: thread_id, inlineChars });
         const body = checkpointBody(rest, stamped, slots);
         return {
           row: {
@@ -77,7 +81,7 @@ export class CheckpointWriter {
             body: await this.#codec.encode(body, { thread_id, checkpoint_ns, kind: 'checkpoint', id }),
           },
           values: await this.#unstored(thread_id, slots.values(), base),
-          value_ids: idsOf(slots.values()),
+          value_ids: idsOfSlots(slots.values()),
           search: stamped,
           deltas: hasDeltas(metadata),
           token,
@@ -87,7 +91,7 @@ export class CheckpointWriter {
         const head: Head = { checkpoint_id: id, channel_versions: rest.channel_versions, slots, stored: new Set() };
         this.#heads.set(key, head);
         await this.#acknowledged(change, this.#driver.put(change));
-        settle(slots.values(), head);
+        settle([...slots.values()], head);
       },
     );
     return configOf(key);
@@ -104,19 +108,26 @@ export class CheckpointWriter {
     const packed = writes.map(([channel, value], index) => ({
       idx: (Object.hasOwn(WRITES_IDX_MAP, channel) ? WRITES_IDX_MAP[channel] : undefined) ?? index,
       channel,
-      slot: slotOf(value, channel),
+      slot: slotOf(value, channel, this.#inlineChars),
     }));
     const slots = packed.map(({ slot }) => slot);
     await this.#turnstile.pass(
       thread_id,
       async () => {
-        await identify(slots, thread_id, this.#codec);
+        // A node may write a whole list that it has added to: its pieces are those of the channel.
+        const head = this.#heads.get(thread_id, checkpoint_ns, checkpoint_id);
+        const named = packed.map(({ channel, slot }) => [channel, slot] as const);
+        await identify(named, head?.slots, {
+          codec: this.#codec,
+          threadId: thread_id,
+          inlineChars: this.#inlineChars,
+        });
         const context = { thread_id, checkpoint_ns, kind: 'writes', id: checkpoint_id, task_id: taskId } as const;
         const body = await this.#codec.encode(writesBody(packed), context);
         return {
           row: { ...key, task_id: taskId, task_path: taskPath, run_id, body },
-          values: await this.#unstored(thread_id, slots, this.#heads.get(thread_id, checkpoint_ns, checkpoint_id)),
-          value_ids: idsOf(slots),
+          values: await this.#unstored(thread_id, slots, head),
+          value_ids: idsOfSlots(slots),
           token,
         };
       },
@@ -154,10 +165,12 @@ export class CheckpointWriter {
   /** The big values that have to be sent: those not known to be there. */
   async #unstored(threadId: string, slots: Iterable<Slot>, head: Head | undefined): Promise<Values> {
     const values = new Map<string, Uint8Array>();
-    for (const { id, text } of slots) {
-      if (id === undefined || text === undefined || head?.stored.has(id) || values.has(id)) continue;
-      const context = { thread_id: threadId, checkpoint_ns: '', kind: 'value', id } as const;
-      values.set(id, await this.#codec.encode(text, context));
+    for (const { contents } of slots) {
+      for (const [id, text] of contents ?? []) {
+        if (head?.stored.has(id) || values.has(id)) continue;
+        const context = { thread_id: threadId, checkpoint_ns: '', kind: 'value', id } as const;
+        values.set(id, await this.#codec.encode(text, context));
+      }
     }
     return values;
   }
@@ -185,10 +198,11 @@ interface Inheritance {
   checkpoint: Checkpoint;
   metadata: CheckpointMetadata;
   newVersions: ChannelVersions;
+  inlineChars: number;
 }
 
 /** Gives a checkpoint the values that it shares with its parent, as they are stored there. */
-function inherit({ slots, base, checkpoint, metadata, newVersions }: Inheritance): void {
+function inherit({ slots, base, checkpoint, metadata, newVersions, inlineChars }: Inheritance): void {
   for (const [channel, version] of Object.entries(checkpoint.channel_versions)) {
     if (Object.hasOwn(newVersions, channel)) continue;
     if (base?.channel_versions[channel] === version) {
@@ -199,20 +213,13 @@ function inherit({ slots, base, checkpoint, metadata, newVersions }: Inheritance
       Object.hasOwn(checkpoint.channel_values, channel)
     ) {
       // A copy of a checkpoint is put beside it, under its parent, and says that nothing is new.
-      slots.set(channel, slotOf(checkpoint.channel_values[channel], channel));
+      slots.set(channel, slotOf(checkpoint.channel_values[channel], channel, inlineChars));
     }
   }
 }
 
-function idsOf(slots: Iterable<Slot>): string[] {
-  return [...new Set([...slots].flatMap(({ id }) => id ?? []))];
-}
-
-/** A big value that is stored need not be kept in memory, nor sent again. */
-function settle(slots: Iterable<Slot>, head: Head | undefined): void {
-  for (const slot of slots) {
-    if (slot.id === undefined) continue;
-    head?.stored.add(slot.id);
-    slot.text = undefined;
-  }
+/** A content that is stored need not be kept in memory, nor sent again. */
+function settle(slots: readonly Slot[], head: Head | undefined): void {
+  for (const slot of slots) slot.contents = undefined;
+  for (const id of head === undefined ? [] : idsOfSlots(slots)) head?.stored.add(id);
 }

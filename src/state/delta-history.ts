@@ -2,7 +2,7 @@ import type { CheckpointPendingWrite, DeltaChannelHistory } from '@langchain/lan
 import type { Address } from './checkpoint-address.ts';
 import type { CheckpointDriver, StoredCheckpoint } from './checkpoint-driver.ts';
 import type { CheckpointReader } from './checkpoint-reader.ts';
-import { revive } from './codec/revive.ts';
+import { contentIds, type Ref } from './cut-values.ts';
 import type { CheckpointBody } from './packed-values.ts';
 import { pendingWrites, type TaskWrite } from './pending-writes.ts';
 
@@ -60,21 +60,18 @@ class DeltaWalk {
     const path = await this.#path(page);
     const ids = new Set(
       path.flatMap(({ body, writes, seeded }) => [
-        ...writes.flatMap(({ id }) => id ?? []),
-        ...seeded.flatMap((channel) => refOf(body, channel) ?? []),
+        ...writes.flatMap(({ ref }) => contentIds(ref)),
+        ...seeded.flatMap((channel) => contentIds(refOf(body, channel))),
       ]),
     );
     const threadId = page[0]?.row.thread_id ?? '';
     const values = ids.size > 0 ? await this.#driver.values(threadId, [...ids]) : new Map<string, Uint8Array>();
     for (const { stored, body, writes, seeded } of path) {
-      for (const write of pendingWrites(await this.#reader.load(stored.row, writes, values)).toReversed()) {
+      const contents = this.#reader.contents(stored.row, values);
+      for (const write of pendingWrites(await contents.load(writes)).toReversed()) {
         this.#newestFirst.get(write[1])?.push(write);
       }
-      for (const channel of seeded) {
-        const id = refOf(body, channel);
-        const seed = id === undefined ? revive(body.values[channel]) : await this.#reader.value(stored.row, values, id);
-        this.#seeds.set(channel, seed);
-      }
+      for (const channel of seeded) this.#seeds.set(channel, await contents.channel(body, channel));
     }
   }
 
@@ -102,6 +99,6 @@ class DeltaWalk {
   }
 }
 
-function refOf({ refs }: CheckpointBody, channel: string): string | undefined {
+function refOf({ refs }: CheckpointBody, channel: string): Ref | undefined {
   return Object.hasOwn(refs, channel) ? refs[channel] : undefined;
 }

@@ -15,6 +15,7 @@ import type { CheckpointDriver, CheckpointKey, StoredSizes, ThreadOutline } from
 import { CheckpointReader } from './checkpoint-reader.ts';
 import { CheckpointWriter } from './checkpoint-writer.ts';
 import { type Codec, plainCodec } from '../core/codec.ts';
+import { INLINE_CHARS } from './cut-values.ts';
 import { deltaHistory } from './delta-history.ts';
 import { Heads } from './heads.ts';
 import type { LatestCheckpoint, StateSaver } from './state-saver.ts';
@@ -24,6 +25,8 @@ import type { WorkMeter } from './work-meter.ts';
 export interface DurableSaverOptions {
   driver: CheckpointDriver;
   codec?: Codec;
+  /** Values with a longer JSON text are stored by reference, each content once in a thread. */
+  inlineChars?: number;
 }
 
 /**
@@ -39,11 +42,17 @@ export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
   readonly #reader: CheckpointReader;
   readonly #writer: CheckpointWriter;
   readonly #heads = new Heads();
-  constructor({ driver, codec = plainCodec }: DurableSaverOptions) {
+  constructor({ driver, codec = plainCodec, inlineChars = INLINE_CHARS }: DurableSaverOptions) {
     super();
     this.#driver = new UnsavedWork(driver);
     this.#reader = new CheckpointReader(this.#driver, codec);
-    this.#writer = new CheckpointWriter({ driver: this.#driver, codec, heads: this.#heads, reader: this.#reader });
+    this.#writer = new CheckpointWriter({
+      driver: this.#driver,
+      codec,
+      heads: this.#heads,
+      reader: this.#reader,
+      inlineChars,
+    });
   }
 
   /** How many checkpoints it has stored. */

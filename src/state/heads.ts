@@ -1,5 +1,5 @@
 import type { CheckpointKey } from './checkpoint-driver.ts';
-import { type CheckpointBody, type Slot, slotsOf } from './packed-values.ts';
+import { type CheckpointBody, idsOfSlots, type Slot, slotsOf } from './packed-values.ts';
 
 /** What is known of a checkpoint that may get a child: enough to write the child without reading it. */
 export interface Head {
@@ -53,11 +53,12 @@ export class Heads {
 
 export function headOf(checkpointId: string, text: string): Head {
   const body = JSON.parse(text) as CheckpointBody;
+  const slots = slotsOf(body);
   return {
     checkpoint_id: checkpointId,
     channel_versions: body.checkpoint.channel_versions,
-    slots: slotsOf(body),
-    stored: new Set(Object.values(body.refs)),
+    slots,
+    stored: new Set(idsOfSlots(slots.values())),
   };
 }
 

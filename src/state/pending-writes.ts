@@ -1,5 +1,6 @@
 import { type CheckpointPendingWrite, compareWritesSortKeys, INTERRUPT, RESUME } from '@langchain/langgraph-checkpoint';
 import { revive } from './codec/revive.ts';
+import type { Ref } from './cut-values.ts';
 
 /** Under this id core stores what belongs to no task: commands and graph input (`NULL_TASK_ID` of langgraph's constants). */
 const NULL_TASK_ID = '00000000-0000-0000-0000-000000000000';
@@ -10,10 +11,10 @@ export interface TaskWrite {
   task_path: string;
   idx: number;
   channel: string;
-  /** The parsed value, not yet revived; of a big one null until it is loaded. */
+  /** The parsed value, not yet revived; of a big one what stands in the row, until it is loaded. */
   json: unknown;
-  /** The id of a big value. */
-  id: string | undefined;
+  /** What completes a big value. */
+  ref: Ref | undefined;
   /** Nothing in `json` needs reviving. */
   plain: boolean;
 }
@@ -71,7 +72,7 @@ function withoutUsedResume(writes: TaskWrite[]): TaskWrite[] {
 function answered({ task_id, task_path }: TaskWrite, answer: TaskWrite, writes: TaskWrite[]): TaskWrite {
   const before = writes.find((write) => write.task_id === task_id && write.channel === RESUME)?.json;
   const json = [...(Array.isArray(before) ? before : []), structuredClone(answer.json)];
-  return { task_id, task_path, idx: answer.idx, channel: RESUME, json, id: undefined, plain: false };
+  return { task_id, task_path, idx: answer.idx, channel: RESUME, json, ref: undefined, plain: false };
 }
 
 function holds(answers: unknown, answer: unknown): boolean {

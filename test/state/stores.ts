@@ -1,5 +1,6 @@
 import { pino } from 'pino';
-import type { DurableSaver } from '../../src/state/durable-saver.ts';
+import { MemoryDriver } from '../../src/state/drivers/memory/memory-driver.ts';
+import { DurableSaver } from '../../src/state/durable-saver.ts';
 import { openState } from '../../src/state/open-state.ts';
 import { testDatabase } from '../postgres.ts';
 
@@ -16,6 +17,11 @@ export interface TestStore {
 export const STORES: Record<string, () => Promise<TestStore>> = {
   memory: async () => {
     const saver = await openState({ url: 'memory:', log });
+    return { saver, url: 'memory:', close: () => saver.close() };
+  },
+  /** Everything that can be taken apart is. */
+  'memory, in pieces': async () => {
+    const saver = new DurableSaver({ driver: new MemoryDriver(), inlineChars: 3 });
     return { saver, url: 'memory:', close: () => saver.close() };
   },
   postgres: async () => {

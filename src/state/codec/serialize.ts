@@ -20,7 +20,12 @@ const MAX_DEPTH = 1000;
  * @throws UnstorableValueError naming the path to what cannot be stored. Nothing is ever left out or replaced.
  */
 export function serialize(value: unknown, root: string): string {
-  return JSON.stringify(new Walk(root).storable(value, 0));
+  return JSON.stringify(stored(value, root));
+}
+
+/** What `serialize` makes the text of: plain JSON, which shares with the value what JSON can hold as it is. */
+export function stored(value: unknown, root: string): unknown {
+  return new Walk(root).storable(value, 0);
 }
 
 /** One pass over a value. Returns the value itself where JSON can hold it, and copies only what must be replaced. */

@@ -22,6 +22,8 @@ export function changedRow({ put, putWrites }: Pick<Change, 'put' | 'putWrites'>
 const MAX_IN_FLIGHT = 2;
 const MAX_CHANGES = 64;
 const MAX_BYTES = 4 * 1024 * 1024;
+/** Of Postgres a statement can have 65,535 parameters, and a row takes 13. */
+const MAX_VALUES = 2000;
 
 /**
  * Makes the changes of all threads of the process in common batches: what is asked for while one is on its way goes
@@ -62,12 +64,14 @@ export class GroupCommit {
     const blocked = new Set<string>();
     const places = new Set<string>();
     let bytes = 0;
+    let brought = 0;
     for (const change of this.#waiting) {
       const { row, values } = changedRow(change);
       const place = change.put && `${row.thread_id}\0${row.checkpoint_ns}\0${row.checkpoint_id}`;
-      const full = batch.length >= MAX_CHANGES || bytes > MAX_BYTES;
+      const isFull =
+        batch.length > 0 && (batch.length >= MAX_CHANGES || bytes > MAX_BYTES || brought + values.size > MAX_VALUES);
       // A statement of SQL cannot change one row twice.
-      if (full || this.#threads.has(row.thread_id) || blocked.has(row.thread_id) || (place && places.has(place))) {
+      if (isFull || this.#threads.has(row.thread_id) || blocked.has(row.thread_id) || (place && places.has(place))) {
         blocked.add(row.thread_id);
         later.push(change);
         continue;
@@ -75,6 +79,7 @@ export class GroupCommit {
       if (place) places.add(place);
       for (const value of values.values()) bytes += value.length;
       bytes += row.body.length;
+      brought += values.size;
       batch.push(change);
     }
     this.#waiting = later;

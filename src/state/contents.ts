@@ -1,0 +1,63 @@
+import type { Codec } from '../core/codec.ts';
+import { ServiceError } from '../core/errors.ts';
+import type { Values } from './checkpoint-driver.ts';
+import { revive } from './codec/revive.ts';
+import { TAG_MARK } from './codec/tags.ts';
+import { contentIds, joined, type Ref } from './cut-values.ts';
+import type { CheckpointBody } from './packed-values.ts';
+import type { TaskWrite } from './pending-writes.ts';
+
+/** Completes the values of a thread's rows. Each content is decoded once; what is made of it is made anew at every call. */
+export class Contents {
+  readonly #codec: Codec;
+  readonly #threadId: string;
+  readonly #values: Values;
+  readonly #texts = new Map<string, string>();
+
+  constructor(codec: Codec, threadId: string, values: Values) {
+    this.#codec = codec;
+    this.#threadId = threadId;
+    this.#values = values;
+  }
+
+  /** The value of a channel. Changes the body. `isPlain`: nothing in the body needs reviving. */
+  async channel({ values, refs }: CheckpointBody, channel: string, isPlain = false): Promise<unknown> {
+    const inline = Object.hasOwn(values, channel) ? values[channel] : undefined;
+    const ref = Object.hasOwn(refs, channel) ? refs[channel] : undefined;
+    const { json, plain } = ref === undefined ? { json: inline, plain: true } : await this.#join(ref, inline);
+    return isPlain && plain ? json : revive(json);
+  }
+
+  /** Fills in the big values of writes. */
+  async load(writes: TaskWrite[]): Promise<TaskWrite[]> {
+    for (const write of writes) {
+      if (write.ref === undefined) continue;
+      const { json, plain } = await this.#join(write.ref, write.json);
+      write.json = json;
+      write.plain &&= plain;
+    }
+    return writes;
+  }
+
+  async #join(ref: Ref, inline: unknown): Promise<{ json: unknown; plain: boolean }> {
+    let plain = true;
+    for (const id of contentIds(ref)) plain = !(await this.#text(id)).includes(TAG_MARK) && plain;
+    return { json: joined(ref, inline, (id) => this.#texts.get(id) ?? ''), plain };
+  }
+
+  async #text(id: string): Promise<string> {
+    const known = this.#texts.get(id);
+    if (known !== undefined) return known;
+    const bytes = this.#values.get(id);
+    if (bytes === undefined) {
+      throw new ServiceError(
+        'unreadable_value',
+        `Thread ${this.#threadId} refers to the value ${id}, which is not stored: delete the thread`,
+      );
+    }
+    const context = { thread_id: this.#threadId, checkpoint_ns: '', kind: 'value', id } as const;
+    const text = await this.#codec.decode(bytes, context);
+    this.#texts.set(id, text);
+    return text;
+  }
+}
