@@ -5,8 +5,8 @@ import { messageOf, ServiceError } from './errors.ts';
 const PATIENCE_MS = 10_000;
 const PAUSES_MS = [20, 50, 100];
 
-/** Shutdowns, "cannot connect now", the class of connection exceptions, and what sockets say. */
-const CODES = /^(57P0[1-3]|08...|ECONNRESET|ECONNREFUSED|EPIPE|ENOENT|ETIMEDOUT)$/;
+/** Shutdowns, "cannot connect now", the class of connection exceptions, what sockets say, and a file in use or out of reach. */
+const CODES = /^(57P0[1-3]|08...|ECONNRESET|ECONNREFUSED|EPIPE|ENOENT|ETIMEDOUT|SQLITE_(BUSY|IOERR))$/;
 /** node-postgres gives these no code. */
 const MESSAGES =
   /Connection terminated|connection error and is not queryable|Client has encountered a connection error|Client was closed|timeout exceeded when trying to connect/;

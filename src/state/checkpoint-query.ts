@@ -7,7 +7,10 @@ export function placeOf({ checkpoint_ns, checkpoint_id }: CheckpointKey): string
 }
 
 /** The parent of a checkpoint when others are removed. `gone`: the parent of each that is, by its place. */
-export function nearestKept(row: CheckpointRow, gone: ReadonlyMap<string, string | null>): string | null {
+export function nearestKept(
+  row: CheckpointKey & { parent_id: string | null },
+  gone: ReadonlyMap<string, string | null>,
+): string | null {
   let parent = row.parent_id;
   while (parent !== null) {
     const above = gone.get(placeOf({ ...row, checkpoint_id: parent }));

@@ -5,7 +5,7 @@ import type { CheckpointDriver } from './checkpoint-driver.ts';
 import { DurableSaver } from './durable-saver.ts';
 
 export interface OpenStateOptions {
-  /** `memory:` or `postgres://…` */
+  /** `memory:`, `sqlite:/absolute/path/state.db` or `postgres://…`, as `stateUrl` of core writes it. */
   url: string;
   log: Logger;
   /** Connections to share, when the state lives in the database that the process uses anyway. */
@@ -25,6 +25,10 @@ async function openDriver(options: OpenStateOptions): Promise<CheckpointDriver> 
       const { MemoryDriver } = await import('./drivers/memory/memory-driver.ts');
       return new MemoryDriver();
     }
+    case 'sqlite': {
+      const { SqliteDriver } = await import('./drivers/sqlite/sqlite-driver.ts');
+      return SqliteDriver.open(options);
+    }
     case 'postgres':
     case 'postgresql': {
       const { PostgresDriver } = await import('./drivers/postgres/postgres-driver.ts');
@@ -32,7 +36,7 @@ async function openDriver(options: OpenStateOptions): Promise<CheckpointDriver> 
     }
     default:
       throw new InvalidInputError(
-        `STATE_URL begins with "${scheme}:", which no driver takes: use memory: or postgres://`,
+        `STATE_URL begins with "${scheme}:", which no driver takes: use memory:, sqlite:./state.db or postgres://`,
       );
   }
 }

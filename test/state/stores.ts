@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { pino } from 'pino';
 import { MemoryDriver } from '../../src/state/drivers/memory/memory-driver.ts';
 import { DurableSaver } from '../../src/state/durable-saver.ts';
@@ -23,6 +26,16 @@ export const STORES: Record<string, () => Promise<TestStore>> = {
   'memory, in pieces': async () => {
     const saver = new DurableSaver({ driver: new MemoryDriver(), inlineChars: 3 });
     return { saver, url: 'memory:', close: () => saver.close() };
+  },
+  sqlite: async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'baton-sqlite-'));
+    const url = `sqlite:${join(directory, 'state.db')}`;
+    const saver = await openState({ url, log });
+    const close = async (): Promise<void> => {
+      await saver.close();
+      await rm(directory, { recursive: true });
+    };
+    return { saver, url, close };
   },
   postgres: async () => {
     const database = await testDatabase();

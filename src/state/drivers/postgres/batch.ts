@@ -2,7 +2,7 @@ import type { CheckpointKey, PutCheckpoint, PutWrites } from '../../checkpoint-d
 import { type Change, changedRow } from '../group-commit.ts';
 import { COLUMNS, KINDS, textOf } from './batch-text.ts';
 import { foldWrites } from './folded-writes.ts';
-import { toJsonb, toKey } from './text-key.ts';
+import { toJsonb, toKey } from '../text-key.ts';
 import { toWire } from './wire-bytes.ts';
 
 /** A row of the statement's VALUES: the number of its change, its kind, then its columns. */

@@ -20,7 +20,7 @@ import { whereClause } from './list-statement.ts';
 import { migrate } from './migrate.ts';
 import { lockThread, removeCheckpoints, sweepValues } from './removal.ts';
 import { checkpointsOf, readRows, storedOf } from './stored-rows.ts';
-import { fromKey, toKey } from './text-key.ts';
+import { fromKey, toKey } from '../text-key.ts';
 import { outlineOf } from './thread-outline.ts';
 
 interface PostgresDriverOptions {

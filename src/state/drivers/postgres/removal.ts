@@ -1,6 +1,6 @@
 import type { PoolClient } from 'pg';
 import type { CheckpointKey } from '../../checkpoint-driver.ts';
-import { toKey } from './text-key.ts';
+import { toKey } from '../text-key.ts';
 
 /** Those that go, as far as they are here. */
 const GONE = `gone as (

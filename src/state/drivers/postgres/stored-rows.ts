@@ -2,7 +2,7 @@ import type { Pool, QueryConfig, QueryResult } from 'pg';
 import type { CheckpointKey, CheckpointRow, LoadedCheckpoint, WritesRow } from '../../checkpoint-driver.ts';
 import { outliveConnections } from '../../../core/connection-loss.ts';
 import { unfoldWrites } from './folded-writes.ts';
-import { fromKey } from './text-key.ts';
+import { fromKey } from '../text-key.ts';
 import { fromWire } from './wire-bytes.ts';
 
 /** A row of any of the reading statements; `kind` says of what: checkpoint, writes, folded writes, value. */

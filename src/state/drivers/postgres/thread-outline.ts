@@ -2,7 +2,7 @@ import type { Pool } from 'pg';
 import type { ThreadOutline } from '../../checkpoint-driver.ts';
 import { outliveConnections } from '../../../core/connection-loss.ts';
 import { headerOf } from './folded-writes.ts';
-import { fromKey, toKey } from './text-key.ts';
+import { fromKey, toKey } from '../text-key.ts';
 
 /** A checkpoint, writes, folded writes or a value. */
 interface OutlineRow {

@@ -1,0 +1,33 @@
+import { ServiceError } from '../../../core/errors.ts';
+
+/** The primary result codes of SQLite that tell of the file and not of the statement: https://sqlite.org/rescode.html */
+const PASSING = new Map<number, [code: string, what: string]>([
+  [5, ['SQLITE_BUSY', 'is locked by another process']],
+  [6, ['SQLITE_BUSY', 'is locked']],
+  [7, ['SQLITE_IOERR', 'needs more memory than there is']],
+  [10, ['SQLITE_IOERR', 'cannot be read or written']],
+  [15, ['SQLITE_BUSY', 'is locked by other processes']],
+]);
+
+const LASTING = new Map([
+  [3, 'may not be used: give this user the right to read and write it'],
+  [8, 'is read-only: make the file and its folder writable'],
+  [11, 'is damaged: restore it from a backup'],
+  [13, 'cannot grow, the disk is full: free some space, then what waits goes on'],
+  [14, 'cannot be opened: see that it is a file in a folder that this user may write'],
+  [26, 'is no SQLite database: name another file, or restore it from a backup'],
+]);
+
+/** What an error of SQLite means for the store, or the error itself when only one statement is at fault. */
+export function failureOf(error: unknown, path: string): unknown {
+  if (!(error instanceof Error) || !('errcode' in error)) return error;
+  const code = Number(error.errcode) & 0xff;
+  const lasting = LASTING.get(code);
+  if (lasting !== undefined) {
+    return new ServiceError('unavailable', `The state file ${path} ${lasting}`, { cause: error });
+  }
+  const passing = PASSING.get(code);
+  if (passing === undefined) return error;
+  const [name, what] = passing;
+  return Object.assign(new Error(`the state file ${path} ${what}: ${error.message}`, { cause: error }), { code: name });
+}

@@ -1,0 +1,150 @@
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite';
+import { outliveConnections } from '../../../core/connection-loss.ts';
+import { messageOf, ServiceError } from '../../../core/errors.ts';
+import { contains } from '../metadata-filter.ts';
+import { failureOf } from './sqlite-failure.ts';
+
+/** "BTON": tells a state file from another program's database. */
+const APPLICATION_ID = 0x42544f4e;
+const MIGRATIONS = new URL('./migrations/', import.meta.url);
+
+/** So long the process stands still for a lock: another's commit takes less. Longer waits are made beside the event loop. */
+const BUSY_TIMEOUT_MS = 20;
+
+/** A database file, its statements prepared once, and its errors told as what they mean for the store. */
+export class SqliteFile {
+  readonly path: string;
+  readonly #database: DatabaseSyncInstance;
+  readonly #statements = new Map<string, StatementSyncInstance>();
+
+  /** Of a database that is up to date. */
+  constructor(path: string, database: DatabaseSyncInstance) {
+    this.path = path;
+    this.#database = database;
+    database.function('metadata_contains', { deterministic: true }, (metadata: string, filter: string) =>
+      Number(contains(JSON.parse(metadata), JSON.parse(filter))),
+    );
+  }
+
+  /** Opens or makes the file, and its folder. @throws ServiceError that says what is wrong with it. */
+  static async open(path: string): Promise<SqliteFile> {
+    await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
+      throw new ServiceError('unavailable', `The folder of the state file ${path} cannot be made: ${messageOf(error)}`);
+    });
+    const migrations = await readMigrations();
+    // Another process may be making it at this moment.
+    return outliveConnections(async () => {
+      try {
+        return new SqliteFile(path, openDatabase(path, migrations));
+      } catch (error) {
+        throw failureOf(error, path);
+      }
+    });
+  }
+
+  rows<Row>(sql: string, ...parameters: Parameter[]): Row[] {
+    return this.#prepared(sql).all(...parameters) as Row[];
+  }
+
+  run(sql: string, ...parameters: Parameter[]): void {
+    this.#prepared(sql).run(...parameters);
+  }
+
+  /** All that `work` reads is of one moment. */
+  read<T>(work: () => T): T {
+    return this.#transaction('begin', work);
+  }
+
+  /** All that `work` changes is durable when this returns, or nothing is changed. */
+  write<T>(work: () => T): T {
+    return this.#transaction('begin immediate', work);
+  }
+
+  /** Within `write`: what throws leaves nothing behind. What ends the whole transaction is not caught. */
+  attempt<T>(work: () => T): { value: T } | { error: unknown } {
+    this.run('savepoint change');
+    try {
+      const value = work();
+      this.run('release change');
+      return { value };
+    } catch (error) {
+      if (!this.#database.isTransaction || failureOf(error, this.path) !== error) throw error;
+      this.run('rollback to change');
+      this.run('release change');
+      return { error };
+    }
+  }
+
+  close(): void {
+    if (this.#database.isOpen) this.#database.close();
+  }
+
+  #transaction<T>(begin: string, work: () => T): T {
+    try {
+      this.run(begin);
+      try {
+        const result = work();
+        this.run('commit');
+        return result;
+      } catch (error) {
+        // A full disk, for one, has ended it already.
+        if (this.#database.isTransaction) this.run('rollback');
+        throw error;
+      }
+    } catch (error) {
+      throw failureOf(error, this.path);
+    }
+  }
+
+  #prepared(sql: string): StatementSyncInstance {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const statement = this.#database.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+}
+
+export type Parameter = string | number | Uint8Array | null;
+
+/** In their order: the first brings the file to version 1. */
+async function readMigrations(): Promise<string[]> {
+  const names = (await readdir(MIGRATIONS)).sort();
+  return Promise.all(names.map((name) => readFile(new URL(name, MIGRATIONS), 'utf8')));
+}
+
+function openDatabase(path: string, migrations: readonly string[]): DatabaseSyncInstance {
+  const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+  try {
+    // Only a file without tables takes it.
+    database.exec('pragma auto_vacuum = incremental');
+    database.exec('pragma journal_mode = wal; pragma journal_size_limit = 67108864');
+    // A commit is on the disk when it returns.
+    database.exec('pragma synchronous = full; pragma foreign_keys = on; pragma cache_size = -16384');
+    database.exec('begin immediate');
+    migrate(database, path, migrations);
+    database.exec('commit');
+    return database;
+  } catch (error) {
+    database.close(); // which rolls back
+    throw error;
+  }
+}
+
+function migrate(database: DatabaseSyncInstance, path: string, migrations: readonly string[]): void {
+  const number = (sql: string): number => Number(Object.values(database.prepare(sql).get() as object)[0]);
+  const version = number('pragma user_version');
+  const isEmpty = number('select count(*) from sqlite_schema') === 0;
+  if (!isEmpty && number('pragma application_id') !== APPLICATION_ID) {
+    const advice = 'name another file in STATE_URL';
+    throw new ServiceError('unavailable', `The file ${path} is the database of another program: ${advice}`);
+  }
+  if (version > migrations.length) {
+    throw new ServiceError('unavailable', `The state file ${path} was written by a newer Baton: use that one`);
+  }
+  if (version === migrations.length) return;
+  for (const migration of migrations.slice(version)) database.exec(migration);
+  database.exec(`pragma application_id = ${APPLICATION_ID}; pragma user_version = ${migrations.length}`);
+}
