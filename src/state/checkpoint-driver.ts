@@ -77,7 +77,7 @@ export interface StoredSizes {
 }
 
 /** What is stored of a checkpoint, without opening it. */
-interface CheckpointOutline extends CheckpointKey {
+export interface CheckpointOutline extends CheckpointKey {
   parent_id: string | null;
   run_id: string | null;
   /** As it was put. */

@@ -9,6 +9,7 @@ import {
   type DeltaChannelHistory,
   type PendingWrite,
 } from '@langchain/langgraph-checkpoint';
+import type { RetentionRule } from '../core/retention.ts';
 import { nextVersion } from './channel-versions.ts';
 import { addressOf, requiredAddress } from './checkpoint-address.ts';
 import type { CheckpointDriver, CheckpointKey, StoredSizes, ThreadOutline } from './checkpoint-driver.ts';
@@ -18,9 +19,13 @@ import { type Codec, plainCodec } from '../core/codec.ts';
 import { INLINE_CHARS } from './cut-values.ts';
 import { deltaHistory } from './delta-history.ts';
 import { Heads } from './heads.ts';
+import { type PrunePlan, PrunePlanner } from './prune-plan.ts';
 import type { LatestCheckpoint, StateSaver } from './state-saver.ts';
 import { UnsavedWork } from './unsaved-work.ts';
 import type { WorkMeter } from './work-meter.ts';
+
+/** So many at once hold nobody up for long. */
+const PRUNE_BATCH = 500;
 
 export interface DurableSaverOptions {
   driver: CheckpointDriver;
@@ -206,6 +211,24 @@ export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
     this.#heads.forget(threadId);
     await this.#driver.remove(threadId, checkpoints);
     this.#heads.forget(threadId);
+  }
+
+  /** What a rule would have go, besides which `bookmarks` stay. What is held is not seen. */
+  async prunePlan(threadId: string, rule: RetentionRule, bookmarks: readonly CheckpointKey[] = []): Promise<PrunePlan> {
+    const outline = await this.#driver.outline(threadId);
+    return new PrunePlanner({ driver: this.#driver, reader: this.#reader }, threadId, outline).plan(rule, bookmarks);
+  }
+
+  /**
+   * Removes the checkpoints that a rule lets go and nothing needs: each that stays reads as before, and can be gone on
+   * from. Only while nobody else writes the thread.
+   */
+  async prune(threadId: string, rule: RetentionRule, bookmarks: readonly CheckpointKey[] = []): Promise<PrunePlan> {
+    const plan = await this.prunePlan(threadId, rule, bookmarks);
+    for (let at = 0; at < plan.checkpoints.length; at += PRUNE_BATCH) {
+      await this.remove(threadId, plan.checkpoints.slice(at, at + PRUNE_BATCH));
+    }
+    return plan;
   }
 
   async close(): Promise<void> {
