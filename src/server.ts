@@ -57,7 +57,7 @@ import { Front } from './http/front.ts';
 import { closeHttp, listenOn } from './http/listen-on.ts';
 import { onUpgrade, type Sockets } from './http/sockets.ts';
 import { plainCodec } from './core/codec.ts';
-import { openState } from './state/open-state.ts';
+import { openSaver } from './state/open-saver.ts';
 import type { StateSaver } from './state/state-saver.ts';
 import { StateStores } from './state/state-stores.ts';
 
@@ -258,15 +258,12 @@ async function openParts(
   const database = decorate?.database?.(opened) ?? opened;
   await migrate(database);
   const store = await openStore({ database, log, index, ttl: config.store.ttl });
-  const stores = await StateStores.open({
-    url: config.stateUrl ?? database.url,
-    graphs: config.graphs,
-    open: async (url) => {
-      const saver = await openState({ url, log, ...(url === database.url && { pool: database.pool }) });
-      return decorate?.saver?.(saver) ?? saver;
-    },
-  });
   const threads = new Threads(database);
+  const stores = await openStores({ config, log, decorate, database, threads }).catch(async (error: unknown) => {
+    await store.stop();
+    await database.close();
+    throw error;
+  });
   const runEvents = new RunEvents(database);
   const queue = new RunQueue(database);
   const deliveries = new WebhookDeliveries(database);
@@ -304,6 +301,21 @@ async function openParts(
       new WebhookSweeper({ deliveries, settings: config.webhooks, log }),
     ],
   };
+}
+
+type StoresParts = Pick<ServerParts, 'config' | 'log' | 'database' | 'threads'> & Pick<ServerOptions, 'decorate'>;
+
+function openStores({ config, log, decorate, database, threads }: StoresParts): Promise<StateStores> {
+  const mayWrite = (threadId: string, token: number) => threads.isHeldBy(threadId, token);
+  return StateStores.open({
+    url: config.stateUrl ?? database.url,
+    graphs: config.graphs,
+    open: async (url, setting) => {
+      const pool = url === database.url ? { pool: database.pool } : {};
+      const saver = await openSaver({ url, setting, log, mayWrite, ...pool });
+      return decorate?.saver?.(saver) ?? saver;
+    },
+  });
 }
 
 async function openIndex({ store: { index }, projectDir }: BatonConfig): Promise<LongTermStoreOptions['index']> {

@@ -6,6 +6,11 @@ import { ConflictError } from './errors.ts';
  */
 export const DEFAULT_STORE = '';
 
+/** The setting that says where a store is. */
+export function storeSetting(name: string): string {
+  return name === DEFAULT_STORE ? 'STATE_URL' : `baton.graphs.${name}.state of langgraph.json`;
+}
+
 function storeName(name: string): string {
   return name === DEFAULT_STORE
     ? 'the default store (STATE_URL)'

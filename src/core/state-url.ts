@@ -1,5 +1,6 @@
 import { isAbsolute, resolve } from 'node:path';
 import { InvalidInputError } from './errors.ts';
+import type { ExportSource } from './project-export.ts';
 
 /** For messages: all that a store's address may look like. */
 const STATE_URL_FORMS =
@@ -43,6 +44,13 @@ export function stateUrl(text: string, folder: string, setting: string): string 
 /** Whether an address is the path of a module that exports a saver of the project's own. */
 export function isSaverModule(url: string): boolean {
   return MODULE.test(url);
+}
+
+/** The export that such a path names; the colon after a Windows drive's letter is no separator. */
+export function saverExport(url: string): ExportSource {
+  const colon = url.lastIndexOf(':');
+  const [file, exportName] = colon > 1 ? [url.slice(0, colon), url.slice(colon + 1)] : [url, ''];
+  return { file, exportName: exportName || 'default' };
 }
 
 /** Whether the state goes with the process that holds it. */

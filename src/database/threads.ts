@@ -115,6 +115,20 @@ export class Threads implements Guarded<Threads> {
     return row?.deleted ? { state_store: row.state_store } : null;
   }
 
+  /**
+   * Whether nobody has got the thread after the holder of this token. For state stores that have no fences: it holds for
+   * now, and not until something was written.
+   */
+  async isHeldBy(threadId: string, token: number): Promise<boolean> {
+    const [row] = await this.#db.prepared<{ held: boolean }>(
+      `select coalesce(reserved_token, 0) <= $2
+         and not exists (select 1 from baton.runs r where r.thread_id = $1 and r.fencing_token > $2) held
+       from baton.threads where thread_id = $1`,
+      [threadId, token],
+    );
+    return row?.held ?? false;
+  }
+
   /** The state of a deleted thread is gone too: its id may be used again. */
   async forgetDeleted(threadId: string): Promise<void> {
     await this.#db.query('delete from baton.deleted_threads where thread_id = $1', [threadId]);
@@ -152,8 +166,8 @@ export class Threads implements Guarded<Threads> {
       if (!(await lockThread(tx, threadId, this.#access))) throw new NotFoundError('Thread', threadId);
       if (await isBusy(tx, threadId)) throw new BusyError(threadId);
       const [row] = await tx.query<{ token: number; state_store: string }>(
-        `update baton.threads set state_store = coalesce(state_store, $2) where thread_id = $1
-         returning nextval('baton.fencing_token') token, state_store`,
+        `update baton.threads set state_store = coalesce(state_store, $2), reserved_token = nextval('baton.fencing_token')
+         where thread_id = $1 returning reserved_token token, state_store`,
         [threadId, stores[0]],
       );
       if (!row) throw new NotFoundError('Thread', threadId);

@@ -1,8 +1,10 @@
 import type { Pool } from 'pg';
 import type { Logger } from 'pino';
 import { InvalidInputError } from '../core/errors.ts';
+import { shownStateUrl } from '../core/state-url.ts';
 import type { CheckpointDriver } from './checkpoint-driver.ts';
 import { DurableSaver } from './durable-saver.ts';
+import { namingOutages } from './outages.ts';
 
 export interface OpenStateOptions {
   /** `memory:`, `sqlite:/absolute/path/state.db` or `postgres://…`, as `stateUrl` of core writes it. */
@@ -14,7 +16,8 @@ export interface OpenStateOptions {
 
 /** Opens the state store that a URL names, brought up to date, and the saver over it. */
 export async function openState(options: OpenStateOptions): Promise<DurableSaver> {
-  return new DurableSaver({ driver: await openDriver(options) });
+  const driver = namingOutages(await openDriver(options), shownStateUrl(options.url));
+  return new DurableSaver({ driver });
 }
 
 /** Each driver is loaded only when it is used. */

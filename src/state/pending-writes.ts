@@ -3,7 +3,7 @@ import { revive } from './codec/revive.ts';
 import type { Ref } from './cut-values.ts';
 
 /** Under this id core stores what belongs to no task: commands and graph input (`NULL_TASK_ID` of langgraph's constants). */
-const NULL_TASK_ID = '00000000-0000-0000-0000-000000000000';
+export const NULL_TASK_ID = '00000000-0000-0000-0000-000000000000';
 
 /** One stored write with its place. */
 export interface TaskWrite {

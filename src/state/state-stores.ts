@@ -1,5 +1,5 @@
 import { ConflictError } from '../core/errors.ts';
-import { DEFAULT_STORE } from '../core/state-store.ts';
+import { DEFAULT_STORE, storeSetting } from '../core/state-store.ts';
 import { shownStateUrl } from '../core/state-url.ts';
 import type { StateSaver } from './state-saver.ts';
 
@@ -9,7 +9,7 @@ export interface StateStoresOptions {
   /** By graph id; `state`: where the threads of the graph are kept. */
   graphs: Readonly<Record<string, { readonly state?: string | undefined }>>;
   /** Called once for each address. */
-  open: (url: string) => Promise<StateSaver>;
+  open: (url: string, setting: string) => Promise<StateSaver>;
 }
 
 /** All stores of a server. Which of them has a thread, its row says (`state_store`). */
@@ -29,7 +29,9 @@ export class StateStores {
     const savers = new Map<string, StateSaver>();
     const stores = new StateStores(urls, savers);
     try {
-      for (const each of new Set(urls.values())) savers.set(each, await open(each));
+      for (const [name, each] of urls) {
+        if (!savers.has(each)) savers.set(each, await open(each, storeSetting(name)));
+      }
     } catch (error) {
       await stores.close();
       throw error;

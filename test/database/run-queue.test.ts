@@ -246,6 +246,21 @@ describe('reserve', () => {
     await expect(threads.reserve(uuidv7())).rejects.toThrow(NotFoundError);
   });
 
+  it('and a claim each take the thread from whoever had it', async () => {
+    const graphId = uuidv7();
+    const thread = await threads.insert({ thread_id: uuidv7(), metadata: {} });
+    const threadId = thread?.thread_id ?? '';
+    const isHeldBy = (...tokens: number[]) => Promise.all(tokens.map((token) => threads.isHeldBy(threadId, token)));
+    const first = (await threads.reserve(threadId)).token;
+    const second = (await threads.reserve(threadId)).token;
+    expect(await isHeldBy(first, second)).toEqual([false, true]);
+    await enqueue({ graphId, threadId });
+    const { fencing_token } = await claimOne(graphId);
+    expect(await isHeldBy(first, second, fencing_token)).toEqual([false, false, true]);
+    await threads.delete(threadId);
+    expect(await isHeldBy(fencing_token)).toEqual([false]);
+  });
+
   it('settle does not hide a run that was enqueued meanwhile', async () => {
     const run = await enqueue();
     expect((await threads.settle(run.thread_id, DONE, 0))?.status).toBe('busy');

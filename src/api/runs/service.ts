@@ -1,6 +1,6 @@
 import { Access, type Guarded } from '../../core/access.ts';
 import type { Caller } from '../../core/caller.ts';
-import { ConflictError, InvalidInputError, NotFoundError } from '../../core/errors.ts';
+import { ConflictError, InvalidInputError, NotFoundError, UnsupportedFieldError } from '../../core/errors.ts';
 import { uuidv7 } from '../../core/ids.ts';
 import type { Json } from '../../core/json.ts';
 import { END_EVENT, type RunEvent } from '../../core/run-event.ts';
@@ -74,6 +74,7 @@ export class RunService {
     const checkpoint =
       checkpointRef(threadId, request.checkpoint, request.checkpoint_id) ?? checkpointOfConfig(request);
     await this.#checkCheckpoint(thread, checkpoint);
+    this.#checkUndo(request.multitask_strategy, thread, assistant.graph_id);
     const config = mergeConfig({ assistant, thread, request, headers: caller.headers });
     if (request.webhook !== undefined) this.#parts.webhookPolicy.check(request.webhook);
     await refuseUnknownTargets(request, { graphs, graphId: assistant.graph_id, config: config.run });
@@ -193,6 +194,7 @@ export class RunService {
     action: 'interrupt' | 'rollback',
   ): Promise<void> {
     const access = await caller.may('threads:update', { thread_id, action, metadata: { run_ids: [run_id] } });
+    if (action === 'rollback') this.#checkUndo(action, await this.#parts.threads.within(access).get(thread_id));
     const result = await this.#parts.runs.within(access).cancel(thread_id, run_id, action);
     if (result === 'already_ended' && action === 'rollback') {
       throw new ConflictError(
@@ -243,6 +245,13 @@ export class RunService {
     const thread = await this.#parts.threads.within(access).get(threadId);
     if (!thread) throw new NotFoundError('Thread', threadId);
     return thread;
+  }
+
+  #checkUndo(action: string | undefined, thread: Thread | null, graphId = ''): void {
+    const { stores } = this.#parts;
+    if (action !== 'rollback' || thread === null || stores.of(thread.state_store ?? stores.namesFor(graphId)[0]).undoes)
+      return;
+    throw new UnsupportedFieldError('rollback', 'the saver that keeps this thread cannot undo a run: use "interrupt"');
   }
 
   /** LangGraph would take a checkpoint that does not exist for an empty state, and begin again. */

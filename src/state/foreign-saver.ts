@@ -1,0 +1,278 @@
+import type { RunnableConfig } from '@langchain/core/runnables';
+import {
+  BaseCheckpointSaver,
+  type ChannelVersions,
+  type Checkpoint,
+  type CheckpointListOptions,
+  type CheckpointMetadata,
+  type CheckpointTuple,
+  type DeltaChannelHistory,
+  type PendingWrite,
+} from '@langchain/langgraph-checkpoint';
+import { ConflictError, FencedError, UnsupportedFieldError } from '../core/errors.ts';
+import { FENCING_TOKEN_KEY } from '../core/fencing.ts';
+import { configOf, requiredAddress, writerOf } from './checkpoint-address.ts';
+import type { StoredSizes } from './checkpoint-driver.ts';
+import { stampedMetadata } from './checkpoint-metadata.ts';
+import { rethrow } from './outages.ts';
+import { NULL_TASK_ID } from './pending-writes.ts';
+import type { LatestCheckpoint, StateSaver } from './state-saver.ts';
+import { oldestFirst, writesByTask } from './tuple-history.ts';
+
+/** Whether the holder of a token has the thread still: asked before each write of a saver that knows no tokens. */
+export type MayWrite = (threadId: string, token: number) => Promise<boolean>;
+
+export interface ForeignSaverOptions {
+  saver: BaseCheckpointSaver & Undoing & Partial<Record<'end' | 'close', () => unknown>>;
+  /** For messages. */
+  name: string;
+  mayWrite: MayWrite;
+  /** Whether it is ended with this one. */
+  closes: boolean;
+}
+
+/** What a saver may have beyond LangGraph's own methods. */
+interface Undoing {
+  deleteRun?(threadId: string, runId: string): Promise<void>;
+}
+
+/** Stands beside a command and says whose it is: tasks never have it, so LangGraph passes over it. */
+const RUN_MARK = '__baton_run__';
+
+/**
+ * Any `BaseCheckpointSaver` as a store of Baton's. It is as right as that saver is: order, versions and what is read back
+ * are its own. A fence is looked up before each write, and not part of it: a worker that was superseded between the two
+ * may write once more. Nothing is held in memory, so that durability `auto` saves as `sync` does.
+ */
+export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
+  readonly undoes: boolean;
+  readonly #saver: ForeignSaverOptions['saver'];
+  readonly #name: string;
+  readonly #mayWrite: MayWrite;
+  readonly #closes: boolean;
+  /** What the saver was asked for and has not answered, by thread. */
+  readonly #underway = new Map<string, Set<Promise<unknown>>>();
+  #written = 0;
+
+  constructor({ saver, name, mayWrite, closes }: ForeignSaverOptions) {
+    super(saver.serde);
+    this.#saver = saver;
+    this.#name = name;
+    this.#mayWrite = mayWrite;
+    this.#closes = closes;
+    this.undoes = typeof saver.deleteRun === 'function';
+  }
+
+  get checkpointsWritten(): number {
+    return this.#written;
+  }
+
+  override getNextVersion(current: number | undefined): number {
+    return this.#saver.getNextVersion(current);
+  }
+
+  override async getTuple(config: RunnableConfig): Promise<CheckpointTuple | undefined> {
+    const tuple = await this.#ask(this.#saver.getTuple(config));
+    return tuple && withoutMarks(tuple);
+  }
+
+  override async *list(config: RunnableConfig, options?: CheckpointListOptions): AsyncGenerator<CheckpointTuple> {
+    try {
+      for await (const tuple of this.#saver.list(config, options)) yield withoutMarks(tuple);
+    } catch (error) {
+      rethrow(error, this.#name);
+    }
+  }
+
+  override put(
+    config: RunnableConfig,
+    checkpoint: Checkpoint,
+    metadata: CheckpointMetadata,
+    newVersions: ChannelVersions,
+  ): Promise<RunnableConfig> {
+    return this.#write(config, async () => {
+      const stamped = stampedMetadata(config, metadata) as CheckpointMetadata;
+      const put = await this.#saver.put(withoutToken(config), checkpoint, stamped, newVersions);
+      this.#written += 1;
+      return put;
+    });
+  }
+
+  override putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath = ''): Promise<void> {
+    return this.#write(config, async () => {
+      const own = withoutToken(config);
+      // The type of the class does not name the path, which its savers take.
+      const put: (config: RunnableConfig, writes: PendingWrite[], taskId: string, path: string) => Promise<void> =
+        this.#saver.putWrites.bind(this.#saver);
+      await put(own, writes, taskId, taskPath);
+      const { run_id } = writerOf(config);
+      // After the command: in between, a retried run puts the same command once more, which changes nothing.
+      if (taskId === NULL_TASK_ID && run_id !== null) await put(own, [[RUN_MARK, run_id]], run_id, '');
+    });
+  }
+
+  override async getDeltaChannelHistory(options: {
+    config: RunnableConfig;
+    channels: string[];
+  }): Promise<Record<string, DeltaChannelHistory>> {
+    return this.#ask(this.#saver.getDeltaChannelHistory(options));
+  }
+
+  async fence(threadId: string, token: number): Promise<void> {
+    if (!(await this.#mayWrite(threadId, token))) throw new FencedError(threadId);
+  }
+
+  hold(): void {}
+
+  release(): void {}
+
+  async flush(threadId: string): Promise<void> {
+    const underway = this.#underway.get(threadId);
+    if (underway !== undefined) await Promise.all(underway);
+  }
+
+  async latest(threadId: string): Promise<LatestCheckpoint | undefined> {
+    const tuple = await this.#ask(this.#saver.getTuple(configOf({ thread_id: threadId, ...HEAD })));
+    if (tuple === undefined) return undefined;
+    const runId = runOf(tuple);
+    const marks = (tuple.pendingWrites ?? []).filter(([, channel]) => channel === RUN_MARK).map(([id]) => id);
+    return {
+      checkpoint_id: tuple.checkpoint.id,
+      run_id: runId,
+      pending_writes: (tuple.pendingWrites ?? []).length - marks.length,
+      touched_by: [...new Set([...(runId === null ? [] : [runId]), ...marks])],
+    };
+  }
+
+  async executedBefore(threadId: string, checkpointId: string | null): Promise<ReadonlySet<string>> {
+    const executed = new Set<string>();
+    if (checkpointId === null) return executed;
+    let at: RunnableConfig | undefined = configOf({ thread_id: threadId, ...HEAD, checkpoint_id: checkpointId });
+    while (at !== undefined) {
+      const tuple: CheckpointTuple | undefined = await this.getTuple(at);
+      const parent: unknown = tuple?.parentConfig?.configurable?.['checkpoint_id'];
+      if (tuple?.metadata?.source === 'loop' && typeof parent === 'string') executed.add(parent);
+      at = tuple?.parentConfig;
+    }
+    return executed;
+  }
+
+  /** In bytes of the saver's own serialisation, of whole checkpoints: what it shares between them is not known here. */
+  async storage(threadId: string): Promise<StoredSizes> {
+    const sizes: StoredSizes = {
+      checkpoints: { count: 0, bytes: 0 },
+      values: { count: 0, bytes: 0 },
+      writes: { count: 0, bytes: 0 },
+    };
+    for await (const tuple of this.list({ configurable: { thread_id: threadId } })) {
+      sizes.checkpoints.count += 1;
+      sizes.checkpoints.bytes += await this.#sizeOf(tuple.checkpoint);
+      for (const [, , value] of tuple.pendingWrites ?? []) {
+        sizes.writes.count += 1;
+        sizes.writes.bytes += await this.#sizeOf(value);
+      }
+    }
+    return sizes;
+  }
+
+  async threads(limit: number, after?: string): Promise<string[]> {
+    const ids = new Map<string, Buffer>();
+    for await (const { config } of this.list({ configurable: {} })) {
+      const id = String(config.configurable?.['thread_id']);
+      if (!ids.has(id)) ids.set(id, Buffer.from(id));
+    }
+    const found = [...ids.values()].filter((id) => after === undefined || Buffer.compare(id, Buffer.from(after)) > 0);
+    return found
+      .toSorted((a, b) => Buffer.compare(a, b))
+      .slice(0, limit)
+      .map(String);
+  }
+
+  override async deleteThread(threadId: string): Promise<void> {
+    await this.#ask(this.#saver.deleteThread(threadId));
+  }
+
+  /** Checkpoint by checkpoint: a crash in between leaves a copy that has not all, under an id that no thread has. */
+  async copyThread(fromThreadId: string, toThreadId: string): Promise<void> {
+    const target = { thread_id: toThreadId };
+    if ((await this.getTuple({ configurable: target })) !== undefined) {
+      throw new ConflictError(`Thread ${toThreadId} has checkpoints: copy to a new thread`);
+    }
+    for (const tuple of await oldestFirst(this, fromThreadId)) {
+      const { checkpoint_ns } = requiredAddress(tuple.config);
+      const parent = tuple.parentConfig?.configurable;
+      const under = { configurable: { ...target, checkpoint_ns, checkpoint_id: parent?.['checkpoint_id'] as unknown } };
+      const { checkpoint, metadata } = tuple;
+      const put = this.#saver.put(under, checkpoint, metadata as CheckpointMetadata, checkpoint.channel_versions);
+      const at = await this.#ask(put);
+      for (const { task_id, writes } of writesByTask(tuple.pendingWrites ?? [])) {
+        await this.#ask(this.#saver.putWrites(at, writes, task_id));
+      }
+    }
+  }
+
+  async deleteRun(threadId: string, runId: string): Promise<void> {
+    if (this.#saver.deleteRun === undefined) {
+      throw new UnsupportedFieldError('rollback', `the state store ${this.#name} cannot undo a run: use "interrupt"`);
+    }
+    await this.#ask(this.#saver.deleteRun(threadId, runId));
+  }
+
+  async close(): Promise<void> {
+    if (this.#closes) await (this.#saver.end ?? this.#saver.close)?.call(this.#saver);
+  }
+
+  async #write<T>(config: RunnableConfig, work: () => Promise<T>): Promise<T> {
+    const { thread_id } = requiredAddress(config);
+    const { token } = writerOf(config);
+    const checked = async (): Promise<T> => {
+      if (token !== undefined && !(await this.#mayWrite(thread_id, token))) throw new FencedError(thread_id);
+      return this.#ask(work());
+    };
+    return this.#track(thread_id, checked());
+  }
+
+  #track<T>(threadId: string, work: Promise<T>): Promise<T> {
+    const underway = this.#underway.get(threadId) ?? new Set();
+    this.#underway.set(threadId, underway.add(work));
+    const settled = (): void => {
+      underway.delete(work);
+      if (underway.size === 0 && this.#underway.get(threadId) === underway) this.#underway.delete(threadId);
+    };
+    work.then(settled, settled);
+    return work;
+  }
+
+  async #ask<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
+      return rethrow(error, this.#name);
+    }
+  }
+
+  async #sizeOf(value: unknown): Promise<number> {
+    const [, bytes] = await this.serde.dumpsTyped(value);
+    return bytes.length;
+  }
+}
+
+/** The latest checkpoint of the graph itself. */
+const HEAD = { checkpoint_ns: '', checkpoint_id: undefined as unknown as string };
+
+function runOf({ metadata }: CheckpointTuple): string | null {
+  const runId: unknown = (metadata as Record<string, unknown> | undefined)?.['run_id'];
+  return typeof runId === 'string' ? runId : null;
+}
+
+function withoutMarks(tuple: CheckpointTuple): CheckpointTuple {
+  const writes = tuple.pendingWrites;
+  if (writes?.some(([, channel]) => channel === RUN_MARK) !== true) return tuple;
+  return { ...tuple, pendingWrites: writes.filter(([, channel]) => channel !== RUN_MARK) };
+}
+
+/** The token is between the engine and its saver. */
+function withoutToken(config: RunnableConfig): RunnableConfig {
+  const { [FENCING_TOKEN_KEY]: _token, ...configurable } = config.configurable ?? {};
+  return { ...config, configurable };
+}
