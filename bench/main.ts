@@ -2,6 +2,7 @@
 const BENCHES: Record<string, () => Promise<void>> = {
   api: async () => (await import('./api.ts')).benchApi(),
   durability: async () => (await import('./durability.ts')).benchDurability(),
+  growth: async () => (await import('./growth.ts')).benchGrowth(),
   saver: async () => (await import('./saver.ts')).benchSaver(),
   wait: async () => (await import('./wait.ts')).benchWait(),
   schemas: async () => (await import('./schemas.ts')).benchSchemas(),

@@ -5,6 +5,7 @@ import {
   maxChannelVersion,
   TASKS,
 } from '@langchain/langgraph-checkpoint';
+import { unpacked } from './bare-checkpoint.ts';
 import { nextVersion } from './channel-versions.ts';
 import { addressOf, configOf } from './checkpoint-address.ts';
 import type {
@@ -79,7 +80,7 @@ export class CheckpointReader {
     }
     const tuple: CheckpointTuple = {
       config: configOf(row),
-      checkpoint: { ...body.checkpoint, id: row.checkpoint_id, channel_values: Object.fromEntries(channels) },
+      checkpoint: { ...unpacked(body.checkpoint), id: row.checkpoint_id, channel_values: Object.fromEntries(channels) },
       metadata: (plain ? body.metadata : revive(body.metadata)) as NonNullable<CheckpointTuple['metadata']>,
       pendingWrites: pendingWrites(await contents.load(await this.standingWrites(loaded))),
     };

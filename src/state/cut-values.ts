@@ -157,15 +157,21 @@ export class ContentNames {
 }
 
 /**
- * How many pieces stay as they are when one is added. None is joined while there is room; then as many of the last as are
- * not longer than what is joined behind them. Of n equal items each is written about log(n) / 2.5 times.
+ * How many pieces stay as they are when one is added. None is joined while there is room. Then the last are, as many as
+ * are cheapest for the room that they make: the steps for which it lasts grow as about the third power of the places. The
+ * exponent and the 3 are those with which simulated lists of 15 to 700 items, equal and unequal, took the fewest bytes.
  */
 export function keptPieces(lengths: readonly number[], added: number): number {
   if (lengths.length < MAX_PIECES) return lengths.length;
-  let kept = lengths.length - 1;
-  let joined = added + (lengths[kept] ?? 0);
-  while (kept > 0 && (lengths[kept - 1] ?? 0) <= joined) joined += lengths[(kept -= 1)] ?? 0;
-  return kept;
+  let best = { price: Infinity, kept: 0 };
+  let joined = added;
+  for (let kept = lengths.length - 1; kept >= 0; kept -= 1) {
+    joined += lengths[kept] ?? 0;
+    const free = MAX_PIECES - 1 - kept;
+    const price = joined / (free + 3) ** 3;
+    if (price < best.price) best = { price, kept };
+  }
+  return best.kept;
 }
 
 /** The ids of all contents that a ref names. */

@@ -1,5 +1,5 @@
-import type { Checkpoint } from '@langchain/langgraph-checkpoint';
 import { stored } from './codec/serialize.ts';
+import { type BareCheckpoint, packed, type PackedCheckpoint } from './bare-checkpoint.ts';
 import { contentIds, ContentNames, type ContentNamesOptions, type Cut, cut, type Ref, renamed } from './cut-values.ts';
 
 /** A value of a checkpoint or of a write. */
@@ -35,8 +35,7 @@ export async function identify(
 
 /** The body of a checkpoint's row. */
 export interface CheckpointBody {
-  /** The checkpoint less its id and its values. */
-  checkpoint: Omit<Checkpoint, 'id' | 'channel_values'>;
+  checkpoint: PackedCheckpoint;
   metadata: unknown;
   /** Small values, by channel, and what is left of big ones. */
   values: Record<string, unknown>;
@@ -47,11 +46,7 @@ export interface CheckpointBody {
 /** One write of a task: its index, its channel, then the value, or what is left of a big one and what completes it. */
 export type StoredWrite = [idx: number, channel: string, value: unknown, ref?: Ref];
 
-export function checkpointBody(
-  checkpoint: CheckpointBody['checkpoint'],
-  metadata: string,
-  slots: ReadonlyMap<string, Slot>,
-): string {
+export function checkpointBody(checkpoint: BareCheckpoint, metadata: string, slots: ReadonlyMap<string, Slot>): string {
   const values: string[] = [];
   const refs: string[] = [];
   for (const [channel, { inline, ref }] of slots) {
@@ -59,7 +54,7 @@ export function checkpointBody(
     if (inline !== undefined) values.push(`${key}:${inline}`);
     if (ref !== undefined) refs.push(`${key}:${JSON.stringify(ref)}`);
   }
-  return `{"checkpoint":${JSON.stringify(checkpoint)},"metadata":${metadata},"values":{${values.join(',')}},"refs":{${refs.join(',')}}}`;
+  return `{"checkpoint":${JSON.stringify(packed(checkpoint))},"metadata":${metadata},"values":{${values.join(',')}},"refs":{${refs.join(',')}}}`;
 }
 
 export function writesBody(writes: readonly { idx: number; channel: string; slot: Slot }[]): string {
