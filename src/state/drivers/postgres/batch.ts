@@ -1,9 +1,16 @@
 import type { CheckpointKey, PutCheckpoint, PutWrites } from '../../checkpoint-driver.ts';
-import { type Change, changedRow } from '../group-commit.ts';
 import { COLUMNS, KINDS, textOf } from './batch-text.ts';
 import { foldWrites } from './folded-writes.ts';
 import { toJsonb, toKey } from '../text-key.ts';
 import { toWire } from './wire-bytes.ts';
+
+/** One asked-for change and those who wait for it. */
+export interface Change {
+  put?: PutCheckpoint;
+  putWrites?: PutWrites;
+  resolve: () => void;
+  reject: (error: unknown) => void;
+}
 
 /** A row of the statement's VALUES: the number of its change, its kind, then its columns. */
 type Row = (string | number | boolean | Uint8Array | null)[];
@@ -12,6 +19,12 @@ export interface Statement {
   query: { name: string; text: string; values: Row };
   /** Which of the changes were made, by what the statement answered: each is made or refused by its fence. */
   made: (rows: readonly { n?: unknown }[]) => (change: Change) => boolean;
+}
+
+export function changedRow({ put, putWrites }: Change): PutCheckpoint | PutWrites {
+  const change = put ?? putWrites;
+  if (change === undefined) throw new TypeError('a change of nothing');
+  return change;
 }
 
 /** Every text that was needed so far, by its name. */

@@ -14,8 +14,7 @@ import type {
   Values,
 } from '../../checkpoint-driver.ts';
 import { outliveConnections } from '../../../core/connection-loss.ts';
-import { type Change, GroupCommit } from '../group-commit.ts';
-import { statementOf } from './batch.ts';
+import { GroupCommit } from './group-commit.ts';
 import { whereClause } from './list-statement.ts';
 import { migrate } from './migrate.ts';
 import { lockThread, removeCheckpoints, sweepValues } from './removal.ts';
@@ -42,7 +41,7 @@ export class PostgresDriver implements CheckpointDriver {
   private constructor(pool: Pool, owned: boolean) {
     this.#pool = pool;
     this.#owned = owned;
-    this.#changes = new GroupCommit((batch) => makeAll(pool, batch));
+    this.#changes = new GroupCommit(pool);
   }
 
   /** Connects and brings the schema up to date. */
@@ -275,12 +274,6 @@ export class PostgresDriver implements CheckpointDriver {
       }
     });
   }
-}
-
-async function makeAll(pool: Pool, batch: readonly Change[]): Promise<(change: Change) => boolean> {
-  const { query, made } = statementOf(batch);
-  const { rows } = await outliveConnections(() => pool.query<{ n?: unknown }>(query));
-  return made(rows);
 }
 
 function ownPool(url: string, log: Logger): Pool {

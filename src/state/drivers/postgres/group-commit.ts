@@ -1,43 +1,28 @@
-import { FencedError, ServiceError } from '../../core/errors.ts';
-import type { PutCheckpoint, PutWrites } from '../checkpoint-driver.ts';
+import type { Pool } from 'pg';
+import { FencedError, ServiceError } from '../../../core/errors.ts';
+import { type Change, changedRow, statementOf } from './batch.ts';
+import { outliveConnections } from '../../../core/connection-loss.ts';
 
-/** One asked-for change and those who wait for it. */
-export interface Change {
-  put?: PutCheckpoint;
-  putWrites?: PutWrites;
-  resolve: () => void;
-  reject: (error: unknown) => void;
-}
-
-/** Makes all of a batch, each change in its own right, and tells which were made: a fence refused the others. May be asked twice. */
-export type SendBatch = (batch: readonly Change[]) => Promise<(change: Change) => boolean>;
-
-export function changedRow({ put, putWrites }: Pick<Change, 'put' | 'putWrites'>): PutCheckpoint | PutWrites {
-  const change = put ?? putWrites;
-  if (change === undefined) throw new TypeError('a change of nothing');
-  return change;
-}
-
-/** Two: while the store waits for the disk with one, the next is on its way. More would only make them smaller. */
+/** Two: while Postgres waits for the disk with one, the next is on its way. More would only make them smaller. */
 const MAX_IN_FLIGHT = 2;
 const MAX_CHANGES = 64;
 const MAX_BYTES = 4 * 1024 * 1024;
-/** Of Postgres a statement can have 65,535 parameters, and a row takes 13. */
+/** A statement can have 65,535 parameters, and a row takes 13. */
 const MAX_VALUES = 2000;
 
 /**
- * Makes the changes of all threads of the process in common batches: what is asked for while one is on its way goes
- * into the next. The changes of a thread are never in two batches at a time, so they become visible in their order.
+ * Makes the changes of all threads of the process in common statements: what is asked for while one is on its way goes
+ * into the next. The changes of a thread are never in two statements at a time, so they become visible in their order.
  */
 export class GroupCommit {
-  readonly #sendBatch: SendBatch;
+  readonly #pool: Pool;
   #waiting: Change[] = [];
   readonly #threads = new Set<string>();
   #inFlight = 0;
   #scheduled = false;
 
-  constructor(sendBatch: SendBatch) {
-    this.#sendBatch = sendBatch;
+  constructor(pool: Pool) {
+    this.#pool = pool;
   }
 
   /** Resolves when the change is durable. @throws FencedError when the thread's fence refused it. */
@@ -70,7 +55,7 @@ export class GroupCommit {
       const place = change.put && `${row.thread_id}\0${row.checkpoint_ns}\0${row.checkpoint_id}`;
       const isFull =
         batch.length > 0 && (batch.length >= MAX_CHANGES || bytes > MAX_BYTES || brought + values.size > MAX_VALUES);
-      // A statement of SQL cannot change one row twice.
+      // One statement cannot change one row twice.
       if (isFull || this.#threads.has(row.thread_id) || blocked.has(row.thread_id) || (place && places.has(place))) {
         blocked.add(row.thread_id);
         later.push(change);
@@ -103,7 +88,7 @@ export class GroupCommit {
     this.#schedule();
   }
 
-  /** One of them is at fault: each for itself. What a refused change led to is refused too. */
+  /** One of them is at fault, and the statement left nothing behind: each for itself. What a refused change led to is refused too. */
   async #sendSingly(batch: Change[]): Promise<void> {
     const faults = new Map<string, unknown>();
     for (const change of batch) {
@@ -119,7 +104,9 @@ export class GroupCommit {
   }
 
   async #send(batch: Change[]): Promise<void> {
-    const isMade = await this.#sendBatch(batch);
+    const { query, made } = statementOf(batch);
+    const { rows } = await outliveConnections(() => this.#pool.query<{ n?: unknown }>(query));
+    const isMade = made(rows);
     for (const change of batch) {
       if (isMade(change)) change.resolve();
       else change.reject(new FencedError(changedRow(change).row.thread_id));
