@@ -11,11 +11,17 @@ const CODES = /^(57P0[1-3]|08...|ECONNRESET|ECONNREFUSED|EPIPE|ENOENT|ETIMEDOUT|
 const MESSAGES =
   /Connection terminated|connection error and is not queryable|Client has encountered a connection error|Client was closed|timeout exceeded when trying to connect/;
 
+/** The client of Redis has no codes either, and Redis begins its answers with them: it restarts, fails over, or has no room. */
+const REDIS =
+  /^(Socket closed unexpectedly|Socket timeout|Connection timeout|The client is offline|All the root nodes are unavailable|Too many Cluster redirections|Cannot find node|(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|OOM|NOREPLICAS|MISCONF) )/;
+
 /** Whether something failed because a database went away, and may succeed when it is back. */
 export function isConnectionLost(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (error instanceof AggregateError) return error.errors.every(isConnectionLost);
-  return ('code' in error && CODES.test(String(error.code))) || MESSAGES.test(error.message);
+  return (
+    ('code' in error && CODES.test(String(error.code))) || MESSAGES.test(error.message) || REDIS.test(error.message)
+  );
 }
 
 /**

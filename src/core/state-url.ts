@@ -4,7 +4,7 @@ import type { ExportSource } from './project-export.ts';
 
 /** For messages: all that a store's address may look like. */
 const STATE_URL_FORMS =
-  'memory: · sqlite:./state.db · redis://host (rediss://, redis+cluster://) · postgres://user:password@host/database · encrypted+ before any of these · ./my-saver.ts:export';
+  'memory: · sqlite:./state.db · redis://host (rediss://, redis+unix:///path, redis+cluster://host,host) · postgres://user:password@host/database · encrypted+ before any of these · ./my-saver.ts:export';
 
 const SEALED = 'encrypted+';
 /** What must follow the scheme. */
@@ -13,6 +13,7 @@ const SCHEMES: Record<string, RegExp> = {
   sqlite: /^[^?]/,
   redis: /^\/\/./,
   rediss: /^\/\/./,
+  'redis+unix': /^\/\/./,
   'redis+cluster': /^\/\/./,
   'rediss+cluster': /^\/\/./,
   postgres: /^\/\/./,

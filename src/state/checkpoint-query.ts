@@ -1,4 +1,4 @@
-import type { CheckpointKey, CheckpointQuery, CheckpointRow } from './checkpoint-driver.ts';
+import type { CheckpointKey, CheckpointQuery } from './checkpoint-driver.ts';
 import { contains } from './drivers/metadata-filter.ts';
 
 /** The key of a checkpoint within its thread. */
@@ -21,7 +21,7 @@ export function nearestKept(
 }
 
 /** What a query means, but for its `before`, for rows that are in memory. `search`: the row's metadata. */
-export function matches(query: CheckpointQuery, row: CheckpointRow, search: unknown): boolean {
+export function matches(query: CheckpointQuery, row: CheckpointKey, search: unknown): boolean {
   return (
     (query.thread_id === undefined || query.thread_id === row.thread_id) &&
     (query.checkpoint_ns === undefined || query.checkpoint_ns === row.checkpoint_ns) &&

@@ -7,7 +7,7 @@ import { DurableSaver } from './durable-saver.ts';
 import { namingOutages } from './outages.ts';
 
 export interface OpenStateOptions {
-  /** `memory:`, `sqlite:/absolute/path/state.db` or `postgres://…`, as `stateUrl` of core writes it. */
+  /** `memory:`, `sqlite:/absolute/path/state.db`, `redis://…` or `postgres://…`, as `stateUrl` of core writes it. */
   url: string;
   log: Logger;
   /** Connections to share, when the state lives in the database that the process uses anyway. */
@@ -37,9 +37,18 @@ async function openDriver(options: OpenStateOptions): Promise<CheckpointDriver> 
       const { PostgresDriver } = await import('./drivers/postgres/postgres-driver.ts');
       return PostgresDriver.open(options);
     }
+    case 'redis':
+    case 'rediss':
+    case 'redis+unix':
+    case 'rediss+unix':
+    case 'redis+cluster':
+    case 'rediss+cluster': {
+      const { RedisDriver } = await import('./drivers/redis/redis-driver.ts');
+      return RedisDriver.open(options);
+    }
     default:
       throw new InvalidInputError(
-        `STATE_URL begins with "${scheme}:", which no driver takes: use memory:, sqlite:./state.db or postgres://`,
+        `STATE_URL begins with "${scheme}:", which no driver takes: use memory:, sqlite:./state.db, redis:// or postgres://`,
       );
   }
 }

@@ -73,15 +73,17 @@ describe.each(['hono', 'expressApp', 'fetchOnly'])('the project’s own app (%s)
     expect(info.headers.get('connection')).toBe('keep-alive');
   });
 
-  it.runIf(wraps)('may change what is asked for', async () => {
-    const { client } = server;
-    for (const way of exportName === 'hono' ? ['json', 'raw', 'read'] : ['json']) {
-      const { thread_id } = await client.threads.create();
-      const body = { assistant_id: 'line', input };
-      const { json } = await call(`${server.url}/threads/${thread_id}/runs/wait`, 'POST', body, { 'x-rewrite': way });
-      expect(json).toEqual({ log: way === 'read' ? ['a', 'b', 'c'] : ['middleware', 'a', 'b', 'c'] });
-    }
-  });
+  if (wraps) {
+    it('may change what is asked for', async () => {
+      const { client } = server;
+      for (const way of exportName === 'hono' ? ['json', 'raw', 'read'] : ['json']) {
+        const { thread_id } = await client.threads.create();
+        const body = { assistant_id: 'line', input };
+        const { json } = await call(`${server.url}/threads/${thread_id}/runs/wait`, 'POST', body, { 'x-rewrite': way });
+        expect(json).toEqual({ log: way === 'read' ? ['a', 'b', 'c'] : ['middleware', 'a', 'b', 'c'] });
+      }
+    });
+  }
 
   it('lets events through as they come, and the client’s departure', async () => {
     const { client } = server;

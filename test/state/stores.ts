@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,3 +48,15 @@ export const STORES: Record<string, () => Promise<TestStore>> = {
     return { saver, url: database.url, close };
   },
 };
+
+/** A Redis for the tests; undefined where there is none. `global-setup.ts` provides it. */
+export const REDIS_URL = process.env['BATON_TEST_REDIS_URL'];
+
+if (REDIS_URL !== undefined) {
+  // Each has keys of its own, which go by themselves should the server be there for longer than the tests.
+  STORES['redis'] = async () => {
+    const url = `${REDIS_URL}?prefix=${randomUUID()}&ttl=1h`;
+    const saver = await openState({ url, log });
+    return { saver, url, close: () => saver.close() };
+  };
+}

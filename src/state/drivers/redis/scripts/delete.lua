@@ -1,0 +1,2 @@
+-- Removes all of a thread.
+redis.call('unlink', unpack(KEYS))

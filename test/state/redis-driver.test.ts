@@ -1,0 +1,309 @@
+import { randomUUID } from 'node:crypto';
+import { emptyCheckpoint, uuid6 } from '@langchain/langgraph-checkpoint';
+import { pino } from 'pino';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { FENCING_TOKEN_KEY } from '../../src/core/fencing.ts';
+import type { CheckpointKey } from '../../src/state/checkpoint-driver.ts';
+import type { DurableSaver } from '../../src/state/durable-saver.ts';
+import { RedisDriver } from '../../src/state/drivers/redis/redis-driver.ts';
+import { parseRedisUrl } from '../../src/state/drivers/redis/redis-url.ts';
+import { openState } from '../../src/state/open-state.ts';
+import { FIRST_SLOTS, RedisCluster } from '../redis-cluster.ts';
+import { freePort, RedisServer } from '../redis-server.ts';
+import { BIG, line } from './graphs.ts';
+import { log, REDIS_URL } from './stores.ts';
+
+const META = { source: 'loop', step: 0, parents: {} } as const;
+
+async function put(saver: DurableSaver, configurable: object, values: Record<string, unknown> = {}) {
+  const versions = Object.fromEntries(Object.keys(values).map((channel) => [channel, saver.getNextVersion(undefined)]));
+  const checkpoint = { ...emptyCheckpoint(), id: uuid6(0), channel_values: values, channel_versions: versions };
+  const at = await saver.put({ configurable }, checkpoint, META, versions);
+  return at.configurable as CheckpointKey;
+}
+
+/** A log, and what is said in it. */
+function listening() {
+  const said: string[] = [];
+  const to = { write: (text: string) => said.push((JSON.parse(text) as { msg: string }).msg) };
+  return { said, log: pino({ level: 'info' }, to) };
+}
+
+describe('the address of a Redis', () => {
+  it.each([
+    ['redis://localhost', { nodes: [{ host: 'localhost', port: 6379 }], tls: false, database: 0, ttlMs: null }],
+    [
+      'rediss://u:p%40ss:x@h:1/3',
+      { nodes: [{ host: 'h', port: 1 }], tls: true, username: 'u', password: 'p@ss:x', database: 3 },
+    ],
+    [
+      'redis://:pass@[::1]:7/0?ttl=7d&prefix=a:b',
+      { nodes: [{ host: '::1', port: 7 }], username: undefined, password: 'pass', ttlMs: 604_800_000, prefix: 'a:b' },
+    ],
+    [
+      'redis+unix:///run/redis%20x.sock?db=2&wait=1',
+      { nodes: [{ path: '/run/redis x.sock' }], database: 2, replicas: 1 },
+    ],
+    [
+      'redis+cluster://p:w@a:1,b:2',
+      {
+        nodes: [
+          { host: 'a', port: 1 },
+          { host: 'b', port: 2 },
+        ],
+        cluster: true,
+        password: 'w',
+      },
+    ],
+  ])('%s', (url, meant) => {
+    expect(parseRedisUrl(url)).toMatchObject(meant);
+  });
+
+  it.each([
+    ['redis:localhost', 'no address of Redis'],
+    ['redis://', 'names no host'],
+    ['redis://h:1:2', 'names no host'],
+    ['redis://h/zero', 'database in STATE_URL'],
+    ['redis://h?ttl=often', 'no duration'],
+    ['redis://h?prefix={x}', 'prefix'],
+    ['redis://h?tttl=7d', 'which Redis does not know'],
+    ['redis://h?wait=all', 'whole number'],
+    ['redis://:%@h', 'write it as %25'],
+    ['redis+cluster://a:1,b:2/1', 'a cluster has only one'],
+  ])('is refused: %s', (url, message) => {
+    expect(() => parseRedisUrl(url)).toThrow(message);
+  });
+
+  it('is told without its password when nobody is there', async () => {
+    const opening = openState({ url: `redis://me:secret@127.0.0.1:${await freePort()}/0`, log });
+    await expect(opening).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(opening).rejects.toThrow(/^Redis at redis:\/\/127\.0\.0\.1:\d+\/0 cannot be reached \(.*ECONNREFUSED/);
+    await expect(opening).rejects.not.toThrow('secret');
+  });
+});
+
+// Run when redis-server is installed or REDIS_URL is set, as the tests of every store on Redis are.
+describe.skipIf(REDIS_URL === undefined)('the Redis driver', () => {
+  const closing: (() => Promise<unknown>)[] = [];
+  afterEach(async () => {
+    for (const close of closing.splice(0).toReversed()) await close();
+  });
+
+  async function server(...args: string[]): Promise<RedisServer> {
+    const started = await RedisServer.start(args);
+    if (started === null) throw new Error('this test starts servers of its own: install redis-server');
+    closing.push(() => started.stop());
+    return started;
+  }
+
+  async function open(url: string, to = log): Promise<DurableSaver> {
+    const saver = await openState({ url, log: to });
+    closing.push(() => saver.close());
+    return saver;
+  }
+
+  it('names at the start what of a server could lose state', async () => {
+    const redis = await server('--maxmemory-policy', 'allkeys-lru', '--appendonly', 'no');
+    const { said, log: to } = listening();
+    await open(redis.url, to);
+    expect(said).toEqual([expect.stringContaining('maxmemory-policy'), expect.stringContaining('appendonly')]);
+    await redis.ask('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
+    await redis.ask('CONFIG', 'SET', 'appendonly', 'yes');
+    await open(redis.url, to);
+    expect(said).toHaveLength(2);
+  });
+
+  it('says clearly that a password is wrong or missing', async () => {
+    const { url } = await server('--requirepass', 'right');
+    for (const user of ['', ':wrong@']) {
+      const opening = openState({ url: url.replace('//', `//${user}`), log });
+      await expect(opening).rejects.toThrow(/does not take the user and password in STATE_URL \((NOAUTH|WRONGPASS)/);
+    }
+    await put(await open(url.replace('//', '//:right@')), { thread_id: 't' });
+  });
+
+  it('needs few rights, and not to see the settings', async () => {
+    const rights = ['+@all', '-@admin', '-@dangerous', '+restore'];
+    const { url } = await server('--user', 'baton', 'on', '>pw', '~baton:*', ...rights);
+    const { said, log: to } = listening();
+    const saver = await open(url.replace('//', '//baton:pw@'), to);
+    await put(saver, { thread_id: 't' });
+    await saver.copyThread('t', 'copy');
+    await saver.deleteThread('t');
+    expect(await saver.threads(9)).toEqual(['copy']);
+    expect(said).toEqual([expect.stringContaining('could not see how Redis')]);
+  });
+
+  it('touches no key but those of its threads', async () => {
+    const redis = await server();
+    await redis.ask('SET', 'mine', '1');
+    const saver = await open(redis.url);
+    const thread_id = '}{thread*';
+    const at = await put(saver, { thread_id }, { big: BIG });
+    await saver.putWrites({ configurable: at }, [['v', 1]], 'task');
+    await saver.fence(thread_id, 3);
+    const keys = await redis.ask<string[]>('KEYS', '*');
+    const others = keys.filter((key) => !key.startsWith('baton:{"\\u007d\\u007bthread*"}:'));
+    expect([keys.length, others]).toEqual([8, ['mine']]);
+    expect(await saver.threads(5)).toEqual([thread_id]);
+    await saver.deleteThread(thread_id);
+    expect(await redis.ask('KEYS', '*')).toEqual(['mine']);
+  });
+
+  it('sends scripts again to a server that has forgotten them', async () => {
+    const redis = await server();
+    const saver = await open(redis.url);
+    const thread_id = randomUUID();
+    await put(saver, { thread_id }, { v: 1 });
+    await redis.ask('SCRIPT', 'FLUSH');
+    await put(saver, { thread_id }, { v: 2 });
+    expect((await saver.get({ configurable: { thread_id } }))?.channel_values).toEqual({ v: 2 });
+  });
+
+  it('begins the time to live again with each change, for all of a thread', async () => {
+    const redis = await server();
+    const saver = await open(`${redis.url}?ttl=1h`);
+    const thread_id = randomUUID();
+    const shorten = async (): Promise<void> => {
+      for (const key of await redis.ask<string[]>('KEYS', '*')) await redis.ask('PEXPIRE', key, '60000');
+    };
+    const shortest = async (): Promise<number> => {
+      const keys = await redis.ask<string[]>('KEYS', '*');
+      return Math.min(...(await Promise.all(keys.map((key) => redis.ask<number>('PTTL', key)))));
+    };
+    const at = await put(saver, { thread_id }, { big: BIG });
+    await saver.putWrites({ configurable: at }, [['v', 1]], 'task');
+    const changes = [
+      () => saver.fence(thread_id, 1),
+      () => put(saver, { thread_id, [FENCING_TOKEN_KEY]: 1 }),
+      () => saver.putWrites({ configurable: at }, [['v', 2]], 'task'),
+    ];
+    for (const change of changes) {
+      await shorten();
+      await change();
+      expect(await shortest()).toBeGreaterThan(3_000_000);
+    }
+    await saver.copyThread(thread_id, 'copy');
+    expect(await shortest()).toBeGreaterThan(3_000_000);
+  });
+
+  it('plans a removal anew when another process writes meanwhile, and loses nothing of that', async () => {
+    const { url } = await server();
+    const mine = await RedisDriver.open({ url, log });
+    closing.push(() => mine.close());
+    const theirs = await open(url);
+    const thread_id = randomUUID();
+    const old = await put(theirs, { thread_id }, { big: BIG });
+    let at = await put(theirs, { thread_id }, { other: `${BIG}.` });
+    const removing = mine.remove(thread_id, [old]);
+    for (let n = 0; n < 30; n += 1) at = await put(theirs, at, { other: `${BIG}.`, n });
+    await removing;
+    const outline = await mine.outline(thread_id);
+    expect([outline.checkpoints.length, outline.values.length]).toEqual([31, 1]);
+    expect((await theirs.get({ configurable: { thread_id } }))?.id).toBe(at.checkpoint_id);
+  });
+
+  it('goes on with a run when Redis was killed in the middle of it and started again, and repeats nothing', async () => {
+    const redis = await server('--appendfsync', 'always');
+    const { said, log: to } = listening();
+    const outages = () => said.filter((text) => text.includes('was lost')).length;
+    const saver = await open(redis.url, to);
+    const trace: string[] = [];
+    const graph = line(saver, trace);
+    const thread_id = randomUUID();
+    await saver.fence(thread_id, 1);
+    const configurable = { thread_id, [FENCING_TOKEN_KEY]: 1 };
+    const stream = await graph.stream({ v: '1' }, { configurable, durability: 'sync', streamMode: 'updates' });
+    let kills = 0;
+    for await (const update of stream) {
+      if ('c' in update) continue;
+      kills += 1;
+      await redis.kill();
+      // The next step is saved while nobody is there.
+      void vi.waitFor(() => expect(outages()).toBe(kills)).then(() => redis.startAgain());
+    }
+    expect(trace).toEqual(['a', 'b', 'c']);
+    expect((await graph.getState({ configurable: { thread_id } })).values.log).toEqual(['a(1)', 'b(1)', 'c(1)']);
+    expect(await saver.threads(9)).toEqual([thread_id]);
+    expect([kills, outages(), said.filter((text) => text.includes('is back')).length]).toEqual([2, 2, 2]);
+  });
+
+  it('waits with a change while Redis is full, and then makes it whole', async () => {
+    const redis = await server();
+    const saver = await open(redis.url);
+    const thread_id = randomUUID();
+    await put(saver, { thread_id }, { v: 1 });
+    await redis.ask('CONFIG', 'SET', 'maxmemory', '1');
+    const waiting = put(saver, { thread_id }, { v: 2, big: BIG });
+    await vi.waitFor(async () => expect(await redis.ask('INFO', 'errorstats')).toMatch(/errorstat_OOM:count=[2-9]/));
+    expect((await saver.get({ configurable: { thread_id } }))?.channel_values).toEqual({ v: 1 });
+    // What only removes is not refused.
+    await saver.deleteThread('nobody');
+    await redis.ask('CONFIG', 'SET', 'maxmemory', '0');
+    await waiting;
+    expect((await saver.get({ configurable: { thread_id } }))?.channel_values).toEqual({ v: 2, big: BIG });
+  });
+
+  it('acknowledges with ?wait=1 when a replica has the change', async () => {
+    const port = String(await freePort());
+    const redis = await server('--port', port, '--repl-diskless-sync-delay', '0');
+    const saver = await open(`${redis.url}?wait=1`);
+    let stored = false;
+    const waiting = put(saver, { thread_id: 't' }, { v: 1 }).then(() => (stored = true));
+    await vi.waitFor(async () => expect(await redis.ask('INFO', 'commandstats')).toContain('cmdstat_wait'));
+    expect(stored).toBe(false);
+    const replica = await server('--replicaof', '127.0.0.1', port);
+    await waiting;
+    expect(await replica.ask('HLEN', 'baton:{"t"}:index')).toBe(1);
+  });
+
+  describe('in a cluster', () => {
+    let cluster: RedisCluster;
+    beforeAll(async () => {
+      cluster = await RedisCluster.start();
+    });
+    afterAll(() => cluster.stop());
+
+    it('keeps each thread on one server, whatever its name, and finds them all', async () => {
+      const saver = await open(cluster.url);
+      const odd = ['{a}', '{}', '}', '{', '}{x}', 'nul\0', 'lone\ud800', '😀'];
+      const names = [...odd, ...Array.from({ length: 20 }, () => randomUUID())];
+      for (const name of names) {
+        const at = await put(saver, { thread_id: name }, { name, big: BIG + name });
+        await saver.putWrites({ configurable: at }, [['v', name]], 'task');
+        await saver.fence(name, 1);
+        await saver.copyThread(name, `copy of ${name}`);
+        const copy = await saver.getTuple({ configurable: { thread_id: `copy of ${name}` } });
+        expect(copy?.checkpoint.channel_values).toEqual({ name, big: BIG + name });
+        expect(copy?.pendingWrites).toEqual([['task', 'v', name]]);
+      }
+      expect(await saver.threads(1000)).toHaveLength(2 * names.length);
+      const sizes = await Promise.all(cluster.nodes.map((node) => node.ask<number>('DBSIZE')));
+      expect(Math.min(...sizes)).toBeGreaterThan(0);
+    });
+
+    it('outlives the loss of the server that has a thread, and lets others go on meanwhile', async () => {
+      const saver = await open(cluster.url);
+      const [lost] = cluster.nodes;
+      const threadOn = async (isLost: boolean): Promise<string> => {
+        for (;;) {
+          const thread_id = randomUUID();
+          const slot = await lost?.ask<number>('CLUSTER', 'KEYSLOT', `{"${thread_id}"}`);
+          if (Number(slot) < FIRST_SLOTS === isLost) return thread_id;
+        }
+      };
+      const [thread_id, other] = [await threadOn(true), await threadOn(false)];
+      const trace: string[] = [];
+      const graph = line(saver, trace);
+      const config = { configurable: { thread_id }, durability: 'sync' as const, streamMode: 'updates' as const };
+      for await (const update of await graph.stream({ v: '1' }, config)) {
+        if (!('a' in update)) continue;
+        await lost?.kill();
+        await put(saver, { thread_id: other }, { v: 1 });
+        await lost?.startAgain();
+      }
+      expect(trace).toEqual(['a', 'b', 'c']);
+      expect((await graph.getState({ configurable: { thread_id } })).values.log).toEqual(['a(1)', 'b(1)', 'c(1)']);
+    });
+  });
+});
