@@ -31,16 +31,23 @@ export function surveyOf([revision, order, index, written, values]: SurveyReply)
   const checkpoints = pairsOf(order).map(([place, micros]) =>
     Object.assign(parseCheckpointHead(heads.get(place) ?? ''), { place, order: Number(micros) }),
   );
-  const writes = pairsOf(written)
-    .map(([name, head]) => Object.assign(splitWritesName(name), { name, head }))
+  const named = pairsOf(written).map(([name, head]) => Object.assign(splitWritesName(name), { name, head }));
+  // A hash has no order. Writes may stand after a checkpoint that is not there.
+  const places = new Set([...checkpoints.map(({ place }) => place), ...named.map(({ place }) => place).toSorted()]);
+  const rank = new Map([...places].map((place, at) => [place, at]));
+  const writes = named
     .filter(({ n }) => n > 0) // the others say how many there are
-    .toSorted((a, b) => a.n - b.n)
+    .toSorted((a, b) => Number(rank.get(a.place)) - Number(rank.get(b.place)) || a.n - b.n)
     .map(({ place, name, head }) => Object.assign(parseWritesHead(head), { place, name }));
   return {
     revision: revision.toString(),
     checkpoints,
     writes,
-    values: new Map(pairsOf(values).map(([id, bytes]) => [id, Number(bytes)])),
+    values: new Map(
+      pairsOf(values)
+        .toSorted(([a], [b]) => (a < b ? -1 : 1))
+        .map(([id, bytes]) => [id, Number(bytes)]),
+    ),
   };
 }
 
