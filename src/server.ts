@@ -19,7 +19,7 @@ import { Crons } from './database/crons.ts';
 import { Database } from './database/database.ts';
 import { KeptPostgres } from './database/embedded/keep-postgres.ts';
 import { migrate } from './database/migrate.ts';
-import { LongTermStore, type LongTermStoreOptions } from './database/store/long-term-store.ts';
+import type { LongTermStore } from './database/store/long-term-store.ts';
 import { RunEvents } from './database/run-events.ts';
 import { Effects } from './database/effects.ts';
 import { RunQueue } from './database/run-queue.ts';
@@ -37,7 +37,6 @@ import { Executor } from './engine/executor.ts';
 import { GraphRegistry } from './engine/graphs/registry.ts';
 import { TypeSchemas } from './engine/graphs/types/type-schemas.ts';
 import type { RunObserver } from './engine/run-observer.ts';
-import { loadEmbedder } from './engine/store/load-embedder.ts';
 import { StoreSweeper } from './engine/store/store-sweeper.ts';
 import { RunStreams } from './engine/streams.ts';
 import { ThreadStreams } from './engine/thread-streams.ts';
@@ -57,9 +56,10 @@ import { Front } from './http/front.ts';
 import { closeHttp, listenOn } from './http/listen-on.ts';
 import { onUpgrade, type Sockets } from './http/sockets.ts';
 import { plainCodec } from './core/codec.ts';
-import { openSaver } from './state/open-saver.ts';
+import type { Encryption } from './open-encryption.ts';
+import { openStores } from './open-stores.ts';
 import type { StateSaver } from './state/state-saver.ts';
-import { StateStores } from './state/state-stores.ts';
+import type { StateStores } from './state/state-stores.ts';
 
 export interface ServerOptions {
   log: Logger;
@@ -190,7 +190,7 @@ export class BatonServer {
 
   /** Hands runs back, ends connections, and stops what this process started, the database last. */
   async stop(): Promise<void> {
-    const { streams, stores, store, database, postgres, sweepers, types } = this.#parts;
+    const { streams, stores, store, encryption, database, postgres, sweepers, types } = this.#parts;
     for (const sweeper of sweepers) sweeper.stop();
     await this.crons.stop();
     await types.stop();
@@ -203,6 +203,7 @@ export class BatonServer {
     this.#front.close();
     await stores.close();
     await store.stop();
+    await encryption?.close();
     await database.close();
     await postgres?.stop();
   }
@@ -232,6 +233,7 @@ export interface ServerParts {
   stores: StateStores;
   states: ThreadStates;
   store: LongTermStore;
+  encryption: Encryption | null;
   deliveries: WebhookDeliveries;
   webhookPolicy: WebhookPolicy;
   sweepers: { start(): void; stop(): void }[];
@@ -246,7 +248,6 @@ async function openParts(
   const authenticator = await Authenticator.open(config.auth, config.http.configurableHeaders);
   const { app } = config.http;
   const customApp = app && asCustomApp(await importExport(app, 'http.app of langgraph.json'));
-  const index = await openIndex(config);
   const types = new TypeSchemas({ ...config, log });
   const graphs = new GraphRegistry(config.graphs, types);
   const opened = new Database({
@@ -257,13 +258,8 @@ async function openParts(
   });
   const database = decorate?.database?.(opened) ?? opened;
   await migrate(database);
-  const store = await openStore({ database, log, index, ttl: config.store.ttl });
   const threads = new Threads(database);
-  const stores = await openStores({ config, log, decorate, database, threads }).catch(async (error: unknown) => {
-    await store.stop();
-    await database.close();
-    throw error;
-  });
+  const { encryption, store, stores } = await openStores({ config, database, threads, log, decorate: decorate?.saver });
   const runEvents = new RunEvents(database);
   const queue = new RunQueue(database);
   const deliveries = new WebhookDeliveries(database);
@@ -293,6 +289,7 @@ async function openParts(
     stores,
     states: new ThreadStates({ graphs, stores, threads, store }),
     store,
+    encryption,
     deliveries,
     webhookPolicy: new WebhookPolicy(config.webhooks.rules),
     sweepers: [
@@ -301,34 +298,6 @@ async function openParts(
       new WebhookSweeper({ deliveries, settings: config.webhooks, log }),
     ],
   };
-}
-
-type StoresParts = Pick<ServerParts, 'config' | 'log' | 'database' | 'threads'> & Pick<ServerOptions, 'decorate'>;
-
-function openStores({ config, log, decorate, database, threads }: StoresParts): Promise<StateStores> {
-  const mayWrite = (threadId: string, token: number) => threads.isHeldBy(threadId, token);
-  return StateStores.open({
-    url: config.stateUrl ?? database.url,
-    graphs: config.graphs,
-    open: async (url, setting) => {
-      const pool = url === database.url ? { pool: database.pool } : {};
-      const saver = await openSaver({ url, setting, log, mayWrite, ...pool });
-      return decorate?.saver?.(saver) ?? saver;
-    },
-  });
-}
-
-async function openIndex({ store: { index }, projectDir }: BatonConfig): Promise<LongTermStoreOptions['index']> {
-  return index && { ...index, embedder: await loadEmbedder(index.embed, projectDir) };
-}
-
-async function openStore(options: LongTermStoreOptions): Promise<LongTermStore> {
-  try {
-    return await LongTermStore.open(options);
-  } catch (error) {
-    await options.database.close();
-    throw error;
-  }
 }
 
 async function openPostgres(config: BatonConfig, log: Logger): Promise<KeptPostgres | null> {
@@ -347,7 +316,13 @@ function createWorker(
   const { autoDurability } = config;
   const effectsOf = (attempt: Attempt) =>
     new RunEffects(
-      { effects, saver: stores.of(attempt.run.state_store), codec: plainCodec, signals, parkAfterMs },
+      {
+        effects,
+        saver: stores.of(attempt.run.state_store),
+        codec: parts.encryption?.codec ?? plainCodec,
+        signals,
+        parkAfterMs,
+      },
       attempt,
     );
   const usageParts = { usageLog: new UsageLog(usages, log), prices: new PriceList(config.prices), observer };

@@ -23,7 +23,7 @@ const COMMANDS: Record<string, Command> = {
     load: async () => (await import('./demo/demo.ts')).demo,
   },
   key: {
-    summary: 'make an API key and what BATON_API_KEYS is to be told of it',
+    summary: 'make an API key, or one that encrypts',
     load: async () => (await import('./key.ts')).key,
   },
   migrate: {

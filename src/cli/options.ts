@@ -14,6 +14,8 @@ export interface CliOptions {
   /** Of an API key. */
   name: string;
   scope: string | null;
+  /** Not an API key, but one for encrypted stores. */
+  encryption: boolean;
   help: boolean;
 }
 
@@ -26,6 +28,7 @@ export const OPTIONS_HELP = `
       --once          end when the demo is done instead of serving on (demo)
       --pdf FILE      a document of your own (demo)
       --name NAME     whose key it is (key; default: default)
+      --encryption    make a key for encrypted stores, of BATON_KEYS (key)
       --scope SCOPE   what it may do: read, write or admin (key; default: admin)
       --no-worker     answer the API only and leave the runs to other processes (start)
   -h, --help          this text
@@ -47,6 +50,7 @@ export function parseOptions(args: string[]): CliOptions {
     pdf: values.pdf ?? null,
     name: values.name,
     scope: values.scope ?? null,
+    encryption: values.encryption,
     help: values.help,
   };
 }
@@ -66,6 +70,7 @@ function parse(args: string[]) {
         pdf: { type: 'string' },
         name: { type: 'string', default: 'default' },
         scope: { type: 'string' },
+        encryption: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
     });

@@ -6,9 +6,10 @@ import { stateUrl } from '../core/state-url.ts';
 import type { ModelPrices } from '../core/usage.ts';
 import { parseApiKeys } from './api-keys.ts';
 import { processEnv, readEnv, type Environment, type LogLevel } from './env.ts';
+import { encryptionSettings, type EncryptionSettings } from './encryption-settings.ts';
 import type { SecurityDescription, UserCacheSettings } from './auth-settings.ts';
 import type { HttpSettings } from './http-settings.ts';
-import { readLanggraphJson, type UiSource } from './langgraph-json.ts';
+import { exportIn, readLanggraphJson, type UiSource } from './langgraph-json.ts';
 import type { StoreSettings } from './store-settings.ts';
 import { WEBHOOK_DEFAULTS, webhookSettings, type WebhookSettings } from './webhook-settings.ts';
 
@@ -46,6 +47,8 @@ export type BatonConfig = DeepReadonly<{
   databaseUrl: string | null;
   /** Null: the database that the control plane uses. */
   stateUrl: string | null;
+  /** Of stores whose address begins with `encrypted+`. */
+  encryption: EncryptionSettings;
   worker: {
     /** Runs at once, in one process. */
     concurrency: number;
@@ -96,6 +99,8 @@ const DEFAULTS = {
   insecure: false,
   trustStudio: false,
   apiKeys: undefined as string | undefined,
+  keys: undefined as string | undefined,
+  clearMetadata: undefined as string | undefined,
   dataDir: '.baton',
   workers: 10,
   leaseSeconds: 10,
@@ -138,6 +143,7 @@ export function loadConfig({
     ui: project.ui,
     databaseUrl: url('DATABASE_URL', set.databaseUrl, /^postgres(ql)?:\/\/./, 'postgres://user:password@host/database'),
     stateUrl: set.stateUrl ? stateUrl(set.stateUrl, projectDir, 'STATE_URL') : null,
+    encryption: encryptionSettings({ ...set, exportOf: (named) => exportIn(named, path) }),
     worker: {
       concurrency: set.workers,
       leaseMs: set.leaseSeconds * 1000,

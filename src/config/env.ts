@@ -13,6 +13,10 @@ export function readEnv(env: Environment) {
     stateUrl: text(env, 'STATE_URL'),
     dataDir: text(env, 'BATON_DATA_DIR'),
 
+    // How it is sealed
+    keys: text(env, 'BATON_KEYS'),
+    clearMetadata: text(env, 'BATON_CLEAR_METADATA'),
+
     // How it listens
     host: text(env, 'BATON_HOST'),
     port: integer(env, 'PORT', { min: 0, max: 65_535 }),

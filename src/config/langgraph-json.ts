@@ -18,6 +18,7 @@ const GraphEntry = z.union([z.string(), z.object({ path: z.string(), description
 const BatonKey = z
   .strictObject({
     state_url: z.string().optional(),
+    keys: z.string().optional(),
     data_dir: z.string().optional(),
     port: z.int().min(0).max(65_535).optional(),
     workers: z.int().min(1).max(1000).optional(),
@@ -203,7 +204,7 @@ function uiSources({ ui, ui_config }: LanggraphJson, configPath: string): Record
 }
 
 /** `./src/agent.ts:graph`; the colon after a Windows drive's letter is no separator. */
-function exportIn(path: string, configPath: string): { file: string; exportName: string } {
+export function exportIn(path: string, configPath: string): { file: string; exportName: string } {
   const colon = path.lastIndexOf(':');
   const [file, exportName] = colon > 1 ? [path.slice(0, colon), path.slice(colon + 1)] : [path, ''];
   return { file: resolve(dirname(configPath), file), exportName: exportName || 'default' };

@@ -24,6 +24,8 @@ export interface Codec {
    * write it stands in, and two contents never share one. At most 43 characters of base64url.
    */
   idOf(text: string, threadId: string): string | Promise<string>;
+  /** Of a codec that seals: which keys of a checkpoint's metadata may stand in clear beside it, for filters. Absent: all. */
+  readonly clearMetadata?: ReadonlySet<string>;
 }
 
 export const plainCodec: Codec = {

@@ -36,6 +36,11 @@ export function stampedMetadata(config: RunnableConfig, metadata: CheckpointMeta
   return stamped;
 }
 
+/** Of metadata, or of a filter for it, what stands in clear. */
+export function clearPart(fields: Record<string, unknown>, clear: ReadonlySet<string>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([key]) => clear.has(key)));
+}
+
 /** Whether the graph has channels of which a checkpoint holds only what was added since an ancestor. */
 export function hasDeltas(metadata: CheckpointMetadata): boolean {
   return 'counters_since_delta_snapshot' in metadata || 'delta_writes_versioned' in metadata;

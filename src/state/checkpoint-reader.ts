@@ -5,6 +5,7 @@ import {
   maxChannelVersion,
   TASKS,
 } from '@langchain/langgraph-checkpoint';
+import { clearPart } from './checkpoint-metadata.ts';
 import { unpacked } from './bare-checkpoint.ts';
 import { nextVersion } from './channel-versions.ts';
 import { addressOf, configOf } from './checkpoint-address.ts';
@@ -21,6 +22,7 @@ import type { Codec } from '../core/codec.ts';
 import { revive } from './codec/revive.ts';
 import { TAG_MARK } from './codec/tags.ts';
 import { Contents } from './contents.ts';
+import { contains } from './drivers/metadata-filter.ts';
 import type { CheckpointBody, StoredWrite } from './packed-values.ts';
 import { pendingWrites, standingWrites, type TaskWrite } from './pending-writes.ts';
 
@@ -36,25 +38,34 @@ export class CheckpointReader {
     this.#codec = codec;
   }
 
-  async *list(
+  async *list(config: RunnableConfig, options: CheckpointListOptions): AsyncGenerator<CheckpointTuple> {
+    let left = options.limit ?? Infinity;
+    if (left <= 0) return;
+    for await (const tuple of this.#listed(config, options)) {
+      yield tuple;
+      left -= 1;
+      if (left <= 0) return;
+    }
+  }
+
+  async *#listed(
     config: RunnableConfig,
     { filter, before, limit }: CheckpointListOptions,
   ): AsyncGenerator<CheckpointTuple> {
-    const query: CheckpointQuery = {
-      thread_id: addressOf(config)?.thread_id,
-      checkpoint_ns: config.configurable?.['checkpoint_ns'] as string | undefined,
-      checkpoint_id: addressOf(config)?.checkpoint_id,
-      before: before?.configurable?.['checkpoint_id'] as string | undefined,
-      filter,
-    };
-    let after: CheckpointKey | undefined;
-    for (let left = limit ?? Infinity; left > 0;) {
-      const wanted = Math.min(left, PAGE);
-      const page = await this.#driver.list(query, wanted, after);
-      for (const loaded of page) yield await this.tuple(loaded, await this.body(loaded.row));
+    const clear = this.#codec.clearMetadata;
+    // What the store cannot see of the metadata is compared here.
+    const hidden = clear !== undefined && Object.keys(filter ?? {}).some((key) => !clear.has(key));
+    const query = { ...placesOf(config, before), filter: hidden ? clearPart(filter ?? {}, clear) : filter };
+    const size = hidden ? PAGE : Math.min(limit ?? PAGE, PAGE);
+    for (let after: CheckpointKey | undefined; ;) {
+      const page = await this.#driver.list(query, size, after);
+      for (const loaded of page) {
+        const body = await this.body(loaded.row);
+        if (hidden && !contains((JSON.parse(body) as CheckpointBody).metadata, filter)) continue;
+        yield await this.tuple(loaded, body);
+      }
       after = page.at(-1)?.row;
-      left -= page.length;
-      if (page.length < wanted) return;
+      if (page.length < size) return;
     }
   }
 
@@ -124,4 +135,13 @@ export class CheckpointReader {
     checkpoint.channel_values[TASKS] = writes.filter(([, channel]) => channel === TASKS).map(([, , send]) => send);
     checkpoint.channel_versions[TASKS] = versions.length > 0 ? maxChannelVersion(...versions) : nextVersion(undefined);
   }
+}
+
+function placesOf(config: RunnableConfig, before: RunnableConfig | undefined): CheckpointQuery {
+  return {
+    thread_id: addressOf(config)?.thread_id,
+    checkpoint_ns: config.configurable?.['checkpoint_ns'] as string | undefined,
+    checkpoint_id: addressOf(config)?.checkpoint_id,
+    before: before?.configurable?.['checkpoint_id'] as string | undefined,
+  };
 }

@@ -10,7 +10,7 @@ import {
 import { InvalidInputError } from '../core/errors.ts';
 import { configOf, requiredAddress, writerOf } from './checkpoint-address.ts';
 import type { CheckpointKey, Values } from './checkpoint-driver.ts';
-import { hasDeltas, stampedMetadata } from './checkpoint-metadata.ts';
+import { clearPart, hasDeltas, stampedMetadata } from './checkpoint-metadata.ts';
 import type { CheckpointReader } from './checkpoint-reader.ts';
 import type { Codec } from '../core/codec.ts';
 import { serialize } from './codec/serialize.ts';
@@ -59,7 +59,11 @@ export class CheckpointWriter {
     const key: CheckpointKey = { thread_id, checkpoint_ns, checkpoint_id: id };
     const { token, run_id } = writerOf(config);
     this.#driver.meterOf(thread_id, token)?.stepBegan(checkpoint_ns);
-    const stamped = serialize(stampedMetadata(config, metadata), 'metadata');
+    const fields = stampedMetadata(config, metadata);
+    const stamped = serialize(fields, 'metadata');
+    const search = this.#codec.clearMetadata
+      ? serialize(clearPart(fields, this.#codec.clearMetadata), 'metadata')
+      : stamped;
     const slots = new Map<string, Slot>();
     for (const channel of Object.keys(checkpoint.channel_versions)) {
       if (!Object.hasOwn(newVersions, channel) || !Object.hasOwn(values, channel)) continue;
@@ -82,7 +86,7 @@ export class CheckpointWriter {
           },
           values: await this.#unstored(thread_id, slots.values(), base),
           value_ids: idsOfSlots(slots.values()),
-          search: stamped,
+          search,
           deltas: hasDeltas(metadata),
           token,
         };

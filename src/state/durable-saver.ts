@@ -20,6 +20,7 @@ import { INLINE_CHARS } from './cut-values.ts';
 import { deltaHistory } from './delta-history.ts';
 import { Heads } from './heads.ts';
 import { type PrunePlan, PrunePlanner } from './prune-plan.ts';
+import { copyResealed } from './resealed-copy.ts';
 import type { LatestCheckpoint, StateSaver } from './state-saver.ts';
 import { UnsavedWork } from './unsaved-work.ts';
 import type { WorkMeter } from './work-meter.ts';
@@ -47,8 +48,10 @@ export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
   readonly #reader: CheckpointReader;
   readonly #writer: CheckpointWriter;
   readonly #heads = new Heads();
+  readonly #codec: Codec;
   constructor({ driver, codec = plainCodec, inlineChars = INLINE_CHARS }: DurableSaverOptions) {
     super();
+    this.#codec = codec;
     this.#driver = new UnsavedWork(driver);
     this.#reader = new CheckpointReader(this.#driver, codec);
     this.#writer = new CheckpointWriter({
@@ -183,9 +186,11 @@ export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
     this.#heads.forget(threadId);
   }
 
-  /** Copies the whole history of a thread, byte for byte. @throws ConflictError when the target has checkpoints. */
+  /** Copies the whole history of a thread: byte for byte, or sealed anew. @throws ConflictError when the target has checkpoints. */
   async copyThread(fromThreadId: string, toThreadId: string): Promise<void> {
-    await this.#driver.copyThread(fromThreadId, toThreadId);
+    if (this.#codec.clearMetadata === undefined) return this.#driver.copyThread(fromThreadId, toThreadId);
+    await this.#driver.save(fromThreadId);
+    await copyResealed(this.#driver, this.#codec, fromThreadId, toThreadId);
   }
 
   /**

@@ -3,21 +3,28 @@ import type { Logger } from 'pino';
 import { InvalidInputError } from '../core/errors.ts';
 import { shownStateUrl } from '../core/state-url.ts';
 import type { CheckpointDriver } from './checkpoint-driver.ts';
+import type { Codec } from '../core/codec.ts';
+import { sealedUrl } from '../core/sealed-url.ts';
 import { DurableSaver } from './durable-saver.ts';
 import { namingOutages } from './outages.ts';
 
 export interface OpenStateOptions {
-  /** `memory:`, `sqlite:/absolute/path/state.db`, `redis://…` or `postgres://…`, as `stateUrl` of core writes it. */
+  /** `memory:`, `sqlite:/absolute/path/state.db`, `redis://…` or `postgres://…`, as `stateUrl` of core writes it; also after `encrypted+`. */
   url: string;
   log: Logger;
   /** Connections to share, when the state lives in the database that the process uses anyway. */
   pool?: Pool;
+  /** What seals the rows of an encrypted store. */
+  sealing?: Codec | undefined;
 }
 
 /** Opens the state store that a URL names, brought up to date, and the saver over it. */
 export async function openState(options: OpenStateOptions): Promise<DurableSaver> {
-  const driver = namingOutages(await openDriver(options), shownStateUrl(options.url));
-  return new DurableSaver({ driver });
+  const { url } = sealedUrl(options.url) ?? {};
+  const driver = namingOutages(await openDriver({ ...options, url: url ?? options.url }), shownStateUrl(options.url));
+  if (url === undefined) return new DurableSaver({ driver });
+  if (options.sealing !== undefined) return new DurableSaver({ driver, codec: options.sealing });
+  throw new InvalidInputError('An encrypted store needs a key: set BATON_KEYS');
 }
 
 /** Each driver is loaded only when it is used. */

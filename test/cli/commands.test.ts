@@ -1,6 +1,7 @@
 import { createServer, type AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ApiKeys } from '../../src/auth/api-keys.ts';
+import { encryptionSettings } from '../../src/config/encryption-settings.ts';
 import { parseApiKeys } from '../../src/config/api-keys.ts';
 import type { ApiKey } from '../../src/core/caller.ts';
 import { TestProject } from './project.ts';
@@ -51,6 +52,16 @@ describe('baton key', () => {
     const [known] = parseApiKeys(entry);
     expect(known).toMatchObject({ name: 'ci', scopes: ['read'] });
     expect(new ApiKeys([known as ApiKey]).find({ 'x-api-key': key })).toBe(known);
+  });
+});
+
+describe('baton key --encryption', () => {
+  test('makes a key that encrypted stores take', async () => {
+    const baton = project.baton(['key', '--encryption', '--name', '2026']);
+    expect(await baton.exit).toBe(0);
+    const [, entry = ''] = /(\S+)\n$/.exec(baton.output) ?? [];
+    const { keys } = encryptionSettings({ keys: entry, clearMetadata: undefined, exportOf: () => expect.fail() });
+    expect(keys).toEqual([{ id: '2026', secret: expect.stringMatching(/^.{44}$/) as string }]);
   });
 });
 

@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { MemoryDriver } from '../../src/state/drivers/memory/memory-driver.ts';
 import { DurableSaver } from '../../src/state/durable-saver.ts';
+import { clearMetadata } from '../../src/core/clear-metadata.ts';
+import { SealingCodec } from '../../src/state/codec/sealing-codec.ts';
+import { MemoryKeys } from '../memory-keys.ts';
 import { openState } from '../../src/state/open-state.ts';
 import { testDatabase } from '../postgres.ts';
 
@@ -15,6 +18,11 @@ export interface TestStore {
   saver: DurableSaver;
   url: string;
   close(): Promise<void>;
+}
+
+/** Of an encrypted store whose keys are in memory. */
+function sealing(): SealingCodec {
+  return new SealingCodec({ keys: new MemoryKeys(), readsPlain: false, clearMetadata: clearMetadata([]) });
 }
 
 /** Every driver that exists: what is tested on one is tested on all. */
@@ -38,6 +46,10 @@ export const STORES: Record<string, () => Promise<TestStore>> = {
     };
     return { saver, url, close };
   },
+  'encrypted+memory': async () => {
+    const saver = await openState({ url: 'encrypted+memory:', log, sealing: sealing() });
+    return { saver, url: 'encrypted+memory:', close: () => saver.close() };
+  },
   postgres: async () => {
     const database = await testDatabase();
     const saver = await openState({ url: database.url, log });
@@ -46,6 +58,16 @@ export const STORES: Record<string, () => Promise<TestStore>> = {
       await database.drop();
     };
     return { saver, url: database.url, close };
+  },
+  'encrypted+postgres': async () => {
+    const database = await testDatabase();
+    const url = `encrypted+${database.url}`;
+    const saver = await openState({ url, log, sealing: sealing() });
+    const close = async (): Promise<void> => {
+      await saver.close();
+      await database.drop();
+    };
+    return { saver, url, close };
   },
 };
 

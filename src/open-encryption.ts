@@ -1,0 +1,44 @@
+import type { Logger } from 'pino';
+import type { BatonConfig } from './config/config.ts';
+import { clearMetadata } from './core/clear-metadata.ts';
+import type { Codec } from './core/codec.ts';
+import { type KeyEncryptionKey, KeyRing, secretKey, serviceKey } from './core/key-ring.ts';
+import { importExport } from './core/project-export.ts';
+import { sealedUrl } from './core/sealed-url.ts';
+import { openKeys } from './database/sealing/open-keys.ts';
+import { SealingCodec } from './state/codec/sealing-codec.ts';
+
+/** What seals all that a server keeps. */
+export interface Encryption {
+  codec: Codec;
+  close(): Promise<void>;
+}
+
+/**
+ * Null when no store is encrypted. @throws ServiceError in one line when BATON_KEYS is missing, or is not what the stored keys
+ * were wrapped by: a server that cannot read what it keeps must not start.
+ */
+export async function openEncryption(config: BatonConfig, url: string, log: Logger): Promise<Encryption | null> {
+  const stores = [config.stateUrl, ...Object.values(config.graphs).map(({ state }) => state)];
+  const sealed = stores.map(sealedUrl).filter((store) => store !== null);
+  if (sealed.length === 0) return null;
+  const opened = await openKeys({ url, log, ring: await openKeyRing(config.encryption) });
+  const clear = clearMetadata(config.encryption.clearMetadata);
+  return {
+    codec: new SealingCodec({
+      keys: opened.keys,
+      readsPlain: sealed.some((store) => store.readsPlain),
+      clearMetadata: clear,
+    }),
+    close: () => opened.close(),
+  };
+}
+
+async function openKeyRing({ keys }: BatonConfig['encryption']): Promise<KeyRing> {
+  const opened: KeyEncryptionKey[] = [];
+  for (const source of keys) {
+    if ('secret' in source) opened.push(secretKey(source.id, Buffer.from(source.secret, 'base64')));
+    else opened.push(serviceKey(await importExport(source, 'BATON_KEYS'), source.file));
+  }
+  return new KeyRing(opened);
+}

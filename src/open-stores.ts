@@ -1,0 +1,57 @@
+import type { Logger } from 'pino';
+import type { BatonConfig } from './config/config.ts';
+import type { Database } from './database/database.ts';
+import type { Threads } from './database/threads.ts';
+import { LongTermStore } from './database/store/long-term-store.ts';
+import { loadEmbedder } from './engine/store/load-embedder.ts';
+import { type Encryption, openEncryption } from './open-encryption.ts';
+import { openSaver } from './state/open-saver.ts';
+import type { StateSaver } from './state/state-saver.ts';
+import { StateStores } from './state/state-stores.ts';
+
+interface OpenStoresOptions {
+  config: BatonConfig;
+  database: Database;
+  threads: Threads;
+  log: Logger;
+  /** For tests that make a part fail where it stands. */
+  decorate: ((saver: StateSaver) => StateSaver) | undefined;
+}
+
+interface Stores {
+  encryption: Encryption | null;
+  store: LongTermStore;
+  stores: StateStores;
+}
+
+/** Opens all that keeps what graphs hand over. What cannot be opened leaves no connection behind. */
+export async function openStores(options: OpenStoresOptions): Promise<Stores> {
+  try {
+    return await open(options);
+  } catch (error) {
+    await options.database.close();
+    throw error;
+  }
+}
+
+async function open({ config, database, threads, log, decorate }: OpenStoresOptions): Promise<Stores> {
+  const { index, ttl } = config.store;
+  const embedded = index && { ...index, embedder: await loadEmbedder(index.embed, config.projectDir) };
+  const encryption = await openEncryption(config, database.url, log);
+  const store = await LongTermStore.open({ database, log, index: embedded, ttl });
+  const mayWrite = (threadId: string, token: number) => threads.isHeldBy(threadId, token);
+  const stores = await StateStores.open({
+    url: config.stateUrl ?? database.url,
+    graphs: config.graphs,
+    open: async (url, setting) => {
+      const pool = url === database.url ? { pool: database.pool } : {};
+      const saver = await openSaver({ url, setting, log, mayWrite, ...pool, sealing: encryption?.codec });
+      return decorate?.(saver) ?? saver;
+    },
+  }).catch(async (error: unknown) => {
+    await store.stop();
+    await encryption?.close();
+    throw error;
+  });
+  return { encryption, store, stores };
+}

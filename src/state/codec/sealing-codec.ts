@@ -1,0 +1,116 @@
+import { promisify } from 'node:util';
+import { constants, deflateRaw, deflateRawSync, inflateRaw, inflateRawSync } from 'node:zlib';
+import { type Codec, type CodecContext, plainCodec } from '../../core/codec.ts';
+import { type DataKey, type DataKeys, nameOf, whenThere } from '../../core/data-key.ts';
+import { keyIdOf, seal, unseal } from '../../core/envelope.ts';
+import { ServiceError } from '../../core/errors.ts';
+
+const deflate = promisify(deflateRaw);
+const inflate = promisify(inflateRaw);
+const FAST = { level: constants.Z_BEST_SPEED };
+
+const DEFLATED = 1;
+/** Shorter ones gain less than it costs. */
+const DEFLATE_BYTES = 1024;
+/** Longer ones would hold the event loop up: another thread packs them. */
+const ALOUD_BYTES = 64 * 1024;
+
+export interface SealingCodecOptions {
+  keys: DataKeys;
+  /** Whether what was stored before the store was encrypted is read. It is written sealed in any case. */
+  readsPlain: boolean;
+  /** The keys of a checkpoint's metadata that stand in clear beside it, for filters. */
+  clearMetadata: ReadonlySet<string>;
+}
+
+/**
+ * Seals what a store keeps, each thread under a key of its own. Packed before it is sealed, so that its size says a little of
+ * what repeats in it; nobody is told that size who could not see it anyway.
+ */
+export class SealingCodec implements Codec {
+  readonly clearMetadata: ReadonlySet<string>;
+  readonly #keys: DataKeys;
+  readonly #readsPlain: boolean;
+
+  constructor({ keys, readsPlain, clearMetadata }: SealingCodecOptions) {
+    this.#keys = keys;
+    this.#readsPlain = readsPlain;
+    this.clearMetadata = clearMetadata;
+  }
+
+  encode(text: string, context: CodecContext): Uint8Array | Promise<Uint8Array> {
+    const plain = Buffer.from(text, 'utf8');
+    return whenThere(this.#keys.of(context.thread_id), (key) =>
+      whenThere(packed(plain), (small) =>
+        small.length < plain.length ? seal(key, small, placeOf(context), DEFLATED) : seal(key, plain, placeOf(context)),
+      ),
+    );
+  }
+
+  decode(bytes: Uint8Array, context: CodecContext): string | Promise<string> {
+    if (keyIdOf(bytes) === null) {
+      if (this.#readsPlain && isText(bytes)) return plainCodec.decode(bytes, context);
+      throw isText(bytes) ? isPlain(context) : isSpoilt(context);
+    }
+    return whenThere(this.#keys.find(context.thread_id), (key) => this.#open(key, bytes, context));
+  }
+
+  idOf(text: string, threadId: string): string | Promise<string> {
+    return whenThere(this.#keys.of(threadId), (key) => nameOf(key, 'content', text));
+  }
+
+  #open(key: DataKey | null, bytes: Uint8Array, context: CodecContext): string | Promise<string> {
+    if (key === null) {
+      throw new ServiceError(
+        'unreadable_value',
+        `${nameOfPlace(context)} cannot be opened: the thread’s key was deleted`,
+      );
+    }
+    const opened = unseal(key, bytes, placeOf(context));
+    if (opened === null) throw isSpoilt(context);
+    if ((opened.flags & DEFLATED) === 0) return opened.bytes.toString('utf8');
+    if (opened.bytes.length > ALOUD_BYTES / 4) return inflate(opened.bytes).then((text) => text.toString('utf8'));
+    return inflateRawSync(opened.bytes).toString('utf8');
+  }
+}
+
+function packed(plain: Buffer): Buffer | Promise<Buffer> {
+  if (plain.length < DEFLATE_BYTES) return plain;
+  return plain.length > ALOUD_BYTES ? deflate(plain, FAST) : deflateRawSync(plain, FAST);
+}
+
+/** The number of texts differs with the kind, which is the first: no two places are the same. */
+function placeOf({ kind, thread_id, checkpoint_ns, id, task_id }: CodecContext): string[] {
+  return task_id === undefined
+    ? [kind, thread_id, checkpoint_ns, id]
+    : [`${kind} of a task`, thread_id, checkpoint_ns, id, task_id];
+}
+
+/** As everything that the plain codec writes begins: with a JSON value. */
+function isText(bytes: Uint8Array): boolean {
+  return bytes.length > 0 && '{["-0123456789tfn'.includes(String.fromCharCode(bytes[0] ?? 0));
+}
+
+function nameOfPlace({ kind, id, thread_id }: CodecContext): string {
+  const what = {
+    checkpoint: 'The checkpoint',
+    writes: 'What was written after checkpoint',
+    value: 'The value',
+    effect: 'The effect',
+  };
+  return `${what[kind]} ${id} of thread ${thread_id}`;
+}
+
+function isSpoilt(context: CodecContext): ServiceError {
+  return new ServiceError(
+    'unreadable_value',
+    `${nameOfPlace(context)} cannot be opened: it was changed, cut, or put in another’s place since it was stored. Restore it from a backup, or delete the thread`,
+  );
+}
+
+function isPlain(context: CodecContext): ServiceError {
+  return new ServiceError(
+    'unreadable_value',
+    `${nameOfPlace(context)} is not encrypted, and its store is: move it with "baton state copy --from postgres://… --to encrypted+postgres://…", or add "?migrate=plain" to the store’s address to have plain rows read until they are replaced`,
+  );
+}
