@@ -63,7 +63,7 @@ describe.each(LASTING)('a server on %s', (_, open) => {
     });
     const forked = await server.client.runs.wait(threadId, 'line', {
       input: null,
-      checkpointId: fork.configurable.checkpoint_id,
+      checkpointId: String(fork.configurable?.['checkpoint_id']),
     });
     expect(forked).toEqual({ log: ['given', 'a', 'edited', 'b', 'c'] });
     await restart();
@@ -94,8 +94,7 @@ describe.each(LASTING)('a server on %s', (_, open) => {
     );
     for (const result of results) expect(result).toEqual({ log: ['given', 'a', 'b', 'c'] });
     for (const { thread_id } of threads) {
-      const updated = await api.client.threads.updateState(thread_id, { values: { log: ['by hand'] } });
-      expect(updated.configurable.checkpoint_id).toBeDefined();
+      await api.client.threads.updateState(thread_id, { values: { log: ['by hand'] } });
       const { values } = await worker.client.threads.getState(thread_id);
       expect(values).toEqual({ log: ['given', 'a', 'b', 'c', 'by hand'] });
     }

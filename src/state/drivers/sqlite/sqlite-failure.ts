@@ -20,8 +20,8 @@ const LASTING = new Map([
 
 /** What an error of SQLite means for the store, or the error itself when only one statement is at fault. */
 export function failureOf(error: unknown, path: string): unknown {
-  if (!(error instanceof Error) || !('errcode' in error)) return error;
-  const code = Number(error.errcode) & 0xff;
+  if (!(error instanceof Error)) return error;
+  const code = codeOf(error);
   const lasting = LASTING.get(code);
   if (lasting !== undefined) {
     return new ServiceError('unavailable', `The state file ${path} ${lasting}`, { cause: error });
@@ -30,4 +30,21 @@ export function failureOf(error: unknown, path: string): unknown {
   if (passing === undefined) return error;
   const [name, what] = passing;
   return Object.assign(new Error(`the state file ${path} ${what}: ${error.message}`, { cause: error }), { code: name });
+}
+
+/** What SQLite says of a code. In 1.2.1 of the package the errors of `all()` have their text only. */
+const TEXTS = new Map([
+  ['database is locked', 5],
+  ['out of memory', 7],
+  ['attempt to write a readonly database', 8],
+  ['disk I/O error', 10],
+  ['database disk image is malformed', 11],
+  ['database or disk is full', 13],
+  ['unable to open database file', 14],
+  ['locking protocol', 15],
+]);
+
+function codeOf(error: Error): number {
+  const code = 'errcode' in error ? Number(error.errcode) & 0xff : TEXTS.get(error.message);
+  return code ?? 1;
 }

@@ -77,8 +77,17 @@ export class SqliteFile {
     }
   }
 
+  /** Brings all that was committed into the one file, as far as nobody else is reading the rest. */
   close(): void {
-    if (this.#database.isOpen) this.#database.close();
+    if (!this.#database.isOpen) return;
+    try {
+      this.rows('pragma wal_checkpoint(truncate)');
+    } catch {
+      // The next one to open the file does it.
+    }
+    // The package has no way to end a statement: a connection is closed for good when its statements are collected.
+    this.#statements.clear();
+    this.#database.close();
   }
 
   #transaction<T>(begin: string, work: () => T): T {
