@@ -15,10 +15,12 @@ export function namingOutages<T extends object>(store: T, name: string): T {
   });
 }
 
-/** @throws ServiceError `unavailable`, which lets a run wait and try again, for a lost connection; else the error itself. */
+/**
+ * @throws ServiceError `unavailable`, which lets a run wait and try again, for a lost connection; else the error itself:
+ * a store that knows better what is wrong with it has said so.
+ */
 export function rethrow(error: unknown, name: string): never {
-  const isOutage = error instanceof ServiceError ? error.code === 'unavailable' : isConnectionLost(error);
-  if (!isOutage) throw error;
+  if (!isConnectionLost(error) && !(error instanceof ServiceError && isConnectionLost(error.cause))) throw error;
   throw new ServiceError('unavailable', `The state store ${name} is out of reach: see that it runs, then try again`, {
     cause: error,
   });

@@ -13,6 +13,7 @@ import { SqliteDriver } from '../../src/state/drivers/sqlite/sqlite-driver.ts';
 import { SqliteFile } from '../../src/state/drivers/sqlite/sqlite-file.ts';
 import type { DurableSaver } from '../../src/state/durable-saver.ts';
 import { openState } from '../../src/state/open-state.ts';
+import { namingOutages } from '../../src/state/outages.ts';
 import { log } from './stores.ts';
 
 let folder: string;
@@ -93,6 +94,7 @@ describe('opening', () => {
       await expect(openAt(path)).rejects.toMatchObject({ message: expect.stringContaining(path) });
     }
     expect(look(foreign, 'select name from sqlite_schema')).toEqual([{ name: 'theirs' }]);
+    expect(look(foreign, 'pragma journal_mode')).toEqual([{ journal_mode: 'delete' }]);
   });
 });
 
@@ -182,7 +184,7 @@ describe('a file that cannot be written', () => {
   /** Of a connection that a test can change. */
   async function driverOf(path: string, options = {}): Promise<[SqliteDriver, DatabaseSyncInstance]> {
     const database = new DatabaseSync(path, options);
-    return [new SqliteDriver(new SqliteFile(path, database)), database];
+    return [namingOutages(new SqliteDriver(new SqliteFile(path, database)), path), database];
   }
 
   it('because the disk is full loses nothing that was acknowledged, and is written when there is space', async () => {

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { outliveConnections } from '../../../core/connection-loss.ts';
+import { outlive } from './sqlite-failure.ts';
 import type { SqliteFile } from './sqlite-file.ts';
 
 /** A transaction takes no more changes after this, since nothing else runs in the process meanwhile. */
@@ -49,7 +49,7 @@ export class ChangeQueue {
     while (this.#waiting.length > 0) {
       await setImmediate();
       try {
-        const outcomes = await outliveConnections(async () => this.#file.write(() => this.#makeSome()));
+        const outcomes = await outlive(() => this.#file.write(() => this.#makeSome()));
         const made = this.#waiting.splice(0, outcomes.length);
         for (const [index, { settle }] of made.entries()) settle(outcomes[index] as Outcome);
       } catch (error) {

@@ -1,5 +1,4 @@
 import { setImmediate } from 'node:timers/promises';
-import { outliveConnections } from '../../../core/connection-loss.ts';
 import { ConflictError, FencedError } from '../../../core/errors.ts';
 import type {
   CheckpointDriver,
@@ -17,6 +16,7 @@ import { fromKey, toKey, toNullableKey } from '../text-key.ts';
 import { fileOfUrl } from './file-of-url.ts';
 import { ChangeQueue } from './change-queue.ts';
 import { removeCheckpoints, removeRun } from './removal.ts';
+import { outlive } from './sqlite-failure.ts';
 import { SqliteFile } from './sqlite-file.ts';
 import { findCheckpoints, parentOf, readValues, withValues } from './stored-rows.ts';
 import { addThread, threadOf } from './thread-number.ts';
@@ -207,7 +207,7 @@ export class SqliteDriver implements CheckpointDriver {
   /** Reads of one moment, after a turn of the event loop: one read after another would starve timers and sockets. */
   async #read<T>(work: () => T): Promise<T> {
     await setImmediate();
-    return outliveConnections(async () => this.#file.read(work));
+    return outlive(() => this.#file.read(work));
   }
 
   /** The thread's number, with the values of a change stored in it. @throws FencedError when its token is refused. */

@@ -1,6 +1,7 @@
-import { ServiceError } from '../../../core/errors.ts';
+import { isConnectionLost, outliveConnections } from '../../../core/connection-loss.ts';
+import { messageOf, ServiceError } from '../../../core/errors.ts';
 
-/** The primary result codes of SQLite that tell of the file and not of the statement: https://sqlite.org/rescode.html */
+/** Of the primary result codes of SQLite those that tell of the file and not of the statement: https://sqlite.org/rescode.html */
 const PASSING = new Map<number, [code: string, what: string]>([
   [5, ['SQLITE_BUSY', 'is locked by another process']],
   [6, ['SQLITE_BUSY', 'is locked']],
@@ -29,7 +30,20 @@ export function failureOf(error: unknown, path: string): unknown {
   const passing = PASSING.get(code);
   if (passing === undefined) return error;
   const [name, what] = passing;
-  return Object.assign(new Error(`the state file ${path} ${what}: ${error.message}`, { cause: error }), { code: name });
+  return Object.assign(new Error(`The state file ${path} ${what} (${error.message})`, { cause: error }), {
+    code: name,
+  });
+}
+
+/** Does again what met a lock or an error of the disk. @throws ServiceError `unavailable` after ten seconds. */
+export async function outlive<T>(work: () => T): Promise<T> {
+  try {
+    return await outliveConnections(async () => work());
+  } catch (error) {
+    if (!(error instanceof ServiceError && isConnectionLost(error.cause))) throw error;
+    const advice = 'see to the disk, or end the process that holds it, then try again';
+    throw new ServiceError('unavailable', `${messageOf(error.cause)}, for ten seconds now: ${advice}`);
+  }
 }
 
 /** What SQLite says of a code. In 1.2.1 of the package the errors of `all()` have their text only. */

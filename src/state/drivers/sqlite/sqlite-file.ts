@@ -1,10 +1,9 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite';
-import { outliveConnections } from '../../../core/connection-loss.ts';
 import { messageOf, ServiceError } from '../../../core/errors.ts';
 import { contains } from '../metadata-filter.ts';
-import { failureOf } from './sqlite-failure.ts';
+import { failureOf, outlive } from './sqlite-failure.ts';
 
 /** "BTON": tells a state file from another program's database. */
 const APPLICATION_ID = 0x42544f4e;
@@ -35,7 +34,7 @@ export class SqliteFile {
     });
     const migrations = await readMigrations();
     // Another process may be making it at this moment.
-    return outliveConnections(async () => {
+    return outlive(() => {
       try {
         return new SqliteFile(path, openDatabase(path, migrations));
       } catch (error) {
@@ -127,22 +126,32 @@ async function readMigrations(): Promise<string[]> {
 function openDatabase(path: string, migrations: readonly string[]): DatabaseSyncInstance {
   const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
   try {
+    // Before anything of it is changed.
+    versionOf(database, path, migrations.length);
     // Only a file without tables takes it.
     database.exec('pragma auto_vacuum = incremental');
     database.exec('pragma journal_mode = wal; pragma journal_size_limit = 67108864');
     // A commit is on the disk when it returns.
     database.exec('pragma synchronous = full; pragma foreign_keys = on; pragma cache_size = -16384');
+    // A file that cannot be written is refused here.
     database.exec('begin immediate');
-    migrate(database, path, migrations);
+    const version = versionOf(database, path, migrations.length);
+    if (version < migrations.length) {
+      for (const migration of migrations.slice(version)) database.exec(migration);
+      database.exec(`pragma application_id = ${APPLICATION_ID}; pragma user_version = ${migrations.length}`);
+    }
     database.exec('commit');
     return database;
   } catch (error) {
-    database.close(); // which rolls back
+    // Closing would not, as long as a statement lives.
+    if (database.isTransaction) database.exec('rollback');
+    database.close();
     throw error;
   }
 }
 
-function migrate(database: DatabaseSyncInstance, path: string, migrations: readonly string[]): void {
+/** How many migrations it has had. @throws ServiceError when the file is not one of this Baton's. */
+function versionOf(database: DatabaseSyncInstance, path: string, known: number): number {
   const number = (sql: string): number => Number(Object.values(database.prepare(sql).get() as object)[0]);
   const version = number('pragma user_version');
   const isEmpty = number('select count(*) from sqlite_schema') === 0;
@@ -150,10 +159,8 @@ function migrate(database: DatabaseSyncInstance, path: string, migrations: reado
     const advice = 'name another file in STATE_URL';
     throw new ServiceError('unavailable', `The file ${path} is the database of another program: ${advice}`);
   }
-  if (version > migrations.length) {
+  if (version > known) {
     throw new ServiceError('unavailable', `The state file ${path} was written by a newer Baton: use that one`);
   }
-  if (version === migrations.length) return;
-  for (const migration of migrations.slice(version)) database.exec(migration);
-  database.exec(`pragma application_id = ${APPLICATION_ID}; pragma user_version = ${migrations.length}`);
+  return version;
 }
