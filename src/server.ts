@@ -39,6 +39,7 @@ import { TypeSchemas } from './engine/graphs/types/type-schemas.ts';
 import type { RunObserver } from './engine/run-observer.ts';
 import { StoreSweeper } from './engine/store/store-sweeper.ts';
 import { RunStreams } from './engine/streams.ts';
+import { openRetention, type RetentionParts } from './engine/open-retention.ts';
 import { ThreadStreams } from './engine/thread-streams.ts';
 import { ThreadStates } from './engine/thread-state.ts';
 import { ThreadSweeper } from './engine/thread-sweeper.ts';
@@ -93,6 +94,7 @@ export class BatonServer {
     const metrics = new Metrics({
       activeRuns: () => parts.queue.countActive(),
       workers: () => ({ max: this.#role.worker ? config.worker.concurrency : 0, active: this.worker.busy }),
+      retention: () => ({ pruned: parts.pruner.totals, swept: parts.retention.totals }),
       checkpointsWritten: () => parts.stores.checkpointsWritten,
       webhooks: () => parts.deliveries.backlog(),
       pool: parts.database.pool,
@@ -209,7 +211,7 @@ export class BatonServer {
   }
 }
 
-export interface ServerParts {
+export interface ServerParts extends RetentionParts {
   config: BatonConfig;
   log: Logger;
   postgres: KeptPostgres | null;
@@ -260,6 +262,8 @@ async function openParts(
   await migrate(database);
   const threads = new Threads(database);
   const { encryption, store, stores } = await openStores({ config, database, threads, log, decorate: decorate?.saver });
+  const effects = new Effects(database);
+  const kept = openRetention({ database, threads, effects, stores, settings: config.retention, log });
   const runEvents = new RunEvents(database);
   const queue = new RunQueue(database);
   const deliveries = new WebhookDeliveries(database);
@@ -275,11 +279,12 @@ async function openParts(
     customApp,
     assistants,
     threads,
+    ...kept,
     runs: new Runs(database),
     crons: new Crons(database),
     queue,
     runEvents,
-    effects: new Effects(database),
+    effects,
     effectSignals: new EffectSignals(),
     usages: new Usages(database),
     streams,
@@ -294,6 +299,7 @@ async function openParts(
     webhookPolicy: new WebhookPolicy(config.webhooks.rules),
     sweepers: [
       new ThreadSweeper({ queue, threads, stores, log }),
+      kept.retention,
       new StoreSweeper({ store, everyMs: config.store.ttl.sweepMinutes * 60_000, log }),
       new WebhookSweeper({ deliveries, settings: config.webhooks, log }),
     ],

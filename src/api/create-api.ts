@@ -4,11 +4,13 @@ import type { Logger } from 'pino';
 import type { Authenticator } from '../auth/authenticator.ts';
 import type { BatonConfig } from '../config/config.ts';
 import type { Assistants } from '../database/assistants.ts';
+import type { Bookmarks } from '../database/bookmarks.ts';
 import type { Crons } from '../database/crons.ts';
 import type { Database } from '../database/database.ts';
 import type { Effects } from '../database/effects.ts';
 import type { RunQueue } from '../database/run-queue.ts';
 import type { Runs } from '../database/runs.ts';
+import type { ThreadSizes } from '../database/thread-sizes.ts';
 import type { Threads } from '../database/threads.ts';
 import type { Usages } from '../database/usages.ts';
 import type { WebhookDeliveries } from '../database/webhook-deliveries.ts';
@@ -17,6 +19,7 @@ import { ThreadEvents } from '../engine/protocol/thread-events.ts';
 import type { LongTermStore } from '../database/store/long-term-store.ts';
 import type { RunStreams } from '../engine/streams.ts';
 import type { ThreadStreams } from '../engine/thread-streams.ts';
+import type { ThreadPruner } from '../engine/thread-pruner.ts';
 import type { ThreadStates } from '../engine/thread-state.ts';
 import type { WebhookPolicy } from '../engine/webhooks/webhook-policy.ts';
 import type { RouteGroup } from '../config/http-settings.ts';
@@ -48,6 +51,8 @@ import { RunService } from './runs/service.ts';
 import { statelessRunRoutes } from './runs/stateless-routes.ts';
 import { storeRoutes } from './store/routes.ts';
 import { StoreService } from './store/service.ts';
+import { retentionRoutes } from './threads/retention-routes.ts';
+import { RetentionService } from './threads/retention-service.ts';
 import { threadRoutes } from './threads/routes.ts';
 import { ThreadService } from './threads/service.ts';
 import { threadStreamRoute } from './threads/stream-route.ts';
@@ -61,6 +66,9 @@ import { WebhookService } from './webhooks/service.ts';
 export interface ApiParts {
   assistants: Assistants;
   threads: Threads;
+  bookmarks: Bookmarks;
+  sizes: ThreadSizes;
+  pruner: ThreadPruner;
   runs: Runs;
   crons: Crons;
   effects: Effects;
@@ -80,6 +88,7 @@ export interface ApiParts {
     http: Pick<BatonConfig['http'], 'cors' | 'disabled'>;
     auth: Pick<BatonConfig['auth'], 'apiKeys' | 'described'>;
     ui: BatonConfig['ui'];
+    retention: Pick<BatonConfig['retention'], 'threads'>;
   };
   authenticator: Authenticator;
   metrics: Metrics;
@@ -110,6 +119,7 @@ export function createApi(parts: ApiParts): Api {
     assistants: assistantRoutes(assistants, threads),
     threads: [
       ...threadRoutes(threads, { heartbeatMs }),
+      ...retentionRoutes(new RetentionService(parts, threads)),
       threadStreamRoute(new ThreadStreamService(parts), { heartbeatMs }),
       ...protocolRoutes(protocol, commands, { heartbeatMs }),
       ...effectRoutes(new EffectService(parts.effects)),

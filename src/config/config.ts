@@ -3,6 +3,7 @@ import type { ApiKey } from '../core/caller.ts';
 import { InvalidInputError } from '../core/errors.ts';
 import type { GraphSource } from '../core/graph-source.ts';
 import { stateUrl } from '../core/state-url.ts';
+import type { RetentionSettings } from '../core/retention-settings.ts';
 import type { ModelPrices } from '../core/usage.ts';
 import { parseApiKeys } from './api-keys.ts';
 import { processEnv, readEnv, type Environment, type LogLevel } from './env.ts';
@@ -67,6 +68,8 @@ export type BatonConfig = DeepReadonly<{
   autoDurability: { ms: number; cost: number };
   /** What models cost, before the list that comes with Baton. */
   prices: ModelPrices;
+  /** How long things are kept that nobody deletes. */
+  retention: RetentionSettings;
   /** What graphs remember across threads. */
   store: StoreSettings;
   /** How the ends of runs are told to the outside. */
@@ -154,6 +157,7 @@ export function loadConfig({
     },
     autoDurability: settings.autoDurability,
     prices: settings.prices,
+    retention: project.retention,
     store: project.store,
     webhooks: webhookSettings({ ...project.webhooks, set, env: variables }),
     logLevel: set.logLevel,

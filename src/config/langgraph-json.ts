@@ -4,11 +4,13 @@ import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { InvalidInputError, messageOf } from '../core/errors.ts';
 import type { GraphSource } from '../core/graph-source.ts';
+import type { RetentionSettings } from '../core/retention-settings.ts';
 import { stateUrl } from '../core/state-url.ts';
 import { AutoDurability, GraphSettings } from './durability-settings.ts';
 import { AuthKey, authDetails } from './auth-settings.ts';
 import { HttpKey, type HttpSettings } from './http-settings.ts';
 import { StoreKey, storeSettings, type StoreSettings } from './store-settings.ts';
+import { CheckpointerKey, RetentionKey, retentionSettings } from './retention-settings.ts';
 import { Prices } from './usage-settings.ts';
 import { WebhooksKey } from './webhook-settings.ts';
 
@@ -26,6 +28,7 @@ const BatonKey = z
     graphs: GraphSettings.default({}),
     auto_durability: AutoDurability.prefault({}),
     prices: Prices.default({}),
+    retention: RetentionKey.prefault({}),
   })
   .transform(({ state_url, data_dir, trust_studio, auto_durability, ...rest }) => ({
     stateUrl: state_url,
@@ -43,6 +46,7 @@ const LanggraphJson = z.looseObject({
   ui: z.record(z.string(), z.string()).nullish(),
   ui_config: z.looseObject({ shared: z.array(z.string()).nullish() }).nullish(),
   store: StoreKey.nullish(),
+  checkpointer: CheckpointerKey.nullish(),
   webhooks: WebhooksKey.nullish(),
   baton: BatonKey.prefault({}),
 });
@@ -65,7 +69,7 @@ const NOT_OURS = [
   'python_version',
   'source',
 ];
-const NOT_YET = new Set(['checkpointer', 'node_loader']);
+const NOT_YET = new Set(['node_loader']);
 /** Serving without these would expose what the project meant to protect. */
 const PROTECTION = new Set(['encryption']);
 
@@ -81,6 +85,7 @@ export interface Project {
   /** The components that graphs show, by the graph's name. */
   ui: Record<string, UiSource>;
   store: StoreSettings;
+  retention: RetentionSettings;
   webhooks: { key: z.infer<typeof WebhooksKey>; disabled: boolean };
 }
 
@@ -116,6 +121,7 @@ export function readLanggraphJson(configPath: string, warn: (line: string) => vo
       app: file.http?.app ? exportIn(file.http.app, configPath) : null,
     },
     ui: uiSources(file, configPath),
+    retention: retentionSettings(file.checkpointer ?? {}, file.baton.retention),
     store: storeSettings(file.store ?? {}, dirname(configPath)),
     webhooks: { key: file.webhooks ?? {}, disabled: file.http?.webhooksDisabled ?? false },
   };
@@ -163,6 +169,9 @@ function warnOfKeys(file: LanggraphJson, configPath: string, warn: (line: string
   const known = new Set([...Object.keys(LanggraphJson.shape), ...NOT_OURS, ...NOT_YET]);
   const notYet = [
     ...keys.filter((key) => NOT_YET.has(key)),
+    ...Object.keys(file.checkpointer ?? {})
+      .filter((key) => !(key in CheckpointerKey.shape))
+      .map((key) => `checkpointer.${key}`),
     ...(file.http?.notYet ?? []).map((key) => `http.${key}`),
     ...Object.keys(file.auth ?? {})
       .filter((key) => !(key in AuthKey.shape))

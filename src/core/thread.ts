@@ -32,10 +32,16 @@ export interface Thread {
   state_store: string | null;
 }
 
-/** How long a thread is kept. Counts from when it was set; a thread that is busy then is kept until it is not. */
+export const TTL_STRATEGIES = ['delete', 'keep_latest'] as const;
+/** What happens when a thread's time is over: it goes, or all of its history that it does not need. */
+export type TtlStrategy = (typeof TTL_STRATEGIES)[number];
+
+/**
+ * How long a thread or its history is kept. Counts from when it was set, and from each pruning; by default from when
+ * something last happened on the thread. One that is busy then is kept until it is not.
+ */
 export interface ThreadTtl {
-  /** What happens then. */
-  strategy: 'delete';
+  strategy: TtlStrategy;
   ttl_minutes: number;
   expires_at: string;
 }

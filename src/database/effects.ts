@@ -22,8 +22,17 @@ export interface DoneElsewhere {
   args_hash: string | null;
   checkpoint_id: string | null;
   reused_from: string | null;
+  /** When its checkpoint was pruned: the nearest later one of its branch that was left. */
+  led_to: string | null;
   /** Whether it is the very effect that is asked about. */
   is_here: boolean;
+}
+
+/** Where effects of a checkpoint led, so far and from now on. */
+export interface BranchNote {
+  checkpoint_id: string;
+  led_to: string | null;
+  left: string;
 }
 
 /** The ledger of effects. A row is written before a node goes on, so that whoever executes it again finds it. */
@@ -102,10 +111,35 @@ export class Effects implements Guarded<Effects> {
   /** What was done in this thread at the same site, at other places: in other branches, or earlier in this one. */
   async elsewhere({ thread_id }: AttemptRef, call: EffectCall): Promise<DoneElsewhere[]> {
     return this.#db.query(
-      `select effect_id, args_hash, checkpoint_id, reused_from, place = $5 is_here from baton.effects
+      `select effect_id, args_hash, checkpoint_id, reused_from, led_to, place = $5 is_here from baton.effects
        where thread_id = $1 and name = $2 and key = $3 and scope = 'step' and site = $4 and (status = 'done' or place = $5)
        order by started_at, effect_id`,
       [thread_id, call.name, call.key, call.site, call.place],
+    );
+  }
+
+  /** The checkpoints at which effects of a thread were done, and those that they are said to have led to. */
+  async checkpoints(threadId: string): Promise<{ checkpoint_id: string; led_to: string | null }[]> {
+    return this.#db.query(
+      `select distinct checkpoint_id, led_to from baton.effects
+       where thread_id = $1 and scope = 'step' and checkpoint_id is not null`,
+      [threadId],
+    );
+  }
+
+  /** Notes, for effects at checkpoints that go, which later ones of their branch are left. */
+  async noteBranches(threadId: string, notes: readonly BranchNote[]): Promise<void> {
+    await this.#db.query(
+      `update baton.effects e set led_to = note.led_to
+       from unnest($2::text[], $3::text[], $4::text[]) note(checkpoint_id, was, led_to)
+       where e.thread_id = $1 and e.scope = 'step' and e.checkpoint_id = note.checkpoint_id
+         and e.led_to is not distinct from note.was`,
+      [
+        threadId,
+        notes.map(({ checkpoint_id }) => checkpoint_id),
+        notes.map(({ led_to }) => led_to),
+        notes.map(({ left }) => left),
+      ],
     );
   }
 

@@ -1,7 +1,7 @@
 import { Access, type Guarded } from '../core/access.ts';
 import { BusyError, NotFoundError } from '../core/errors.ts';
 import type { Json, JsonObject } from '../core/json.ts';
-import type { Thread, ThreadOutcome, ThreadStatus, ThreadTtl } from '../core/thread.ts';
+import type { Thread, ThreadOutcome, ThreadStatus, ThreadTtl, TtlStrategy } from '../core/thread.ts';
 import { DEFAULT_STORE, OtherStoreError } from '../core/state-store.ts';
 import { CHANNELS, notifyEvents } from './channels.ts';
 import type { Database, Queryable } from './database.ts';
@@ -14,6 +14,14 @@ export interface NewThread {
   thread_id: string;
   metadata: JsonObject;
   ttl_minutes?: number | undefined;
+  /** With `ttl_minutes`; default `delete`. */
+  ttl_strategy?: TtlStrategy | undefined;
+}
+
+/** When a thread may go. Default: now. */
+export interface DeletionOptions {
+  ifExpired?: boolean;
+  ifIdleMinutes?: number;
 }
 
 /** What has to be known of a thread whose row is gone, to remove its state. */
@@ -46,10 +54,10 @@ export class Threads implements Guarded<Threads> {
   /** Null when the id is taken, or was until just now: the state of a deleted thread may still be there. */
   async insert(thread: NewThread): Promise<Thread | null> {
     const [row] = await this.#db.query<Thread>(
-      `insert into baton.threads (thread_id, metadata, ttl_minutes, expires_at)
-       select $1::uuid, $2::jsonb, $3::float8, now() + $3 * interval '1 minute' ${UNLESS_DELETED}
+      `insert into baton.threads (thread_id, metadata, ttl_minutes, expires_at, ttl_strategy)
+       select $1::uuid, $2::jsonb, $3::float8, now() + $3 * interval '1 minute', $4 ${UNLESS_DELETED}
        on conflict do nothing returning ${COLUMNS}`,
-      [thread.thread_id, thread.metadata, thread.ttl_minutes ?? null],
+      [thread.thread_id, thread.metadata, thread.ttl_minutes ?? null, thread.ttl_strategy ?? 'delete'],
     );
     return row ?? null;
   }
@@ -63,12 +71,13 @@ export class Threads implements Guarded<Threads> {
   }
 
   /** Merges metadata; with `ttl_minutes` the thread is kept that long from now. */
-  async update({ thread_id, metadata, ttl_minutes }: NewThread): Promise<Thread | null> {
+  async update({ thread_id, metadata, ttl_minutes, ttl_strategy }: NewThread): Promise<Thread | null> {
     const [row] = await this.#db.query<Thread>(
       `update baton.threads set metadata = metadata || $2, updated_at = now(),
-         ttl_minutes = coalesce($4, ttl_minutes), expires_at = coalesce(now() + $4 * interval '1 minute', expires_at)
+         ttl_minutes = coalesce($4, ttl_minutes), expires_at = coalesce(now() + $4 * interval '1 minute', expires_at),
+         ttl_strategy = coalesce($5, ttl_strategy)
        where thread_id = $1 and metadata @> $3 returning ${COLUMNS}`,
-      [thread_id, metadata, this.#access.contains, ttl_minutes ?? null],
+      [thread_id, metadata, this.#access.contains, ttl_minutes ?? null, ttl_strategy ?? null],
     );
     return row ?? null;
   }
@@ -76,31 +85,89 @@ export class Threads implements Guarded<Threads> {
   /** Null for a thread that stays until it is deleted. */
   async ttl(threadId: string): Promise<ThreadTtl | null> {
     const [row] = await this.#db.query<ThreadTtl>(
-      `select 'delete' strategy, ttl_minutes, expires_at from baton.threads
+      `select ttl_strategy strategy, ttl_minutes, expires_at from baton.threads
        where thread_id = $1 and metadata @> $2 and expires_at is not null`,
       [threadId, this.#access.contains],
     );
     return row ?? null;
   }
 
-  /** Threads whose time is over and that nobody is busy with. */
+  /** Threads that are to go, since their time is over, and that nobody is busy with. */
   async expired(): Promise<string[]> {
     const rows = await this.#db.query<{ thread_id: string }>(
-      `select thread_id from baton.threads where expires_at <= now() and status <> 'busy' order by expires_at limit 100`,
+      `select thread_id from baton.threads
+       where expires_at <= now() and ttl_strategy = 'delete' and status <> 'busy' order by expires_at limit 100`,
     );
     return rows.map((row) => row.thread_id);
   }
 
+  /** Threads whose history is to go, since its time is over, and that nobody is busy with. */
+  async prunable(limit: number): Promise<string[]> {
+    const rows = await this.#db.query<{ thread_id: string }>(
+      `select thread_id from baton.threads
+       where expires_at <= now() and ttl_strategy = 'keep_latest' and status <> 'busy' order by expires_at limit $1`,
+      [limit],
+    );
+    return rows.map((row) => row.thread_id);
+  }
+
+  /** Threads without a time to live of their own on which nothing happened for so long, and that were not pruned since. */
+  async idleSince(minutes: number, limit: number): Promise<string[]> {
+    const rows = await this.#db.query<{ thread_id: string }>(
+      `select thread_id from baton.threads
+       where updated_at <= now() - $1 * interval '1 minute' and expires_at is null and status <> 'busy' and not temporary
+         and (pruned_at is null or pruned_at < updated_at) order by updated_at limit $2`,
+      [minutes, limit],
+    );
+    return rows.map((row) => row.thread_id);
+  }
+
+  /** The thread's history was pruned by itself: its time begins anew. */
+  async pruned(threadId: string): Promise<void> {
+    await this.#db.query(
+      `update baton.threads set pruned_at = now(), expires_at = now() + ttl_minutes * interval '1 minute'
+       where thread_id = $1 and (expires_at is null or expires_at <= now())`,
+      [threadId],
+    );
+  }
+
+  /**
+   * Does what needs that nobody changes the thread, under its row's lock: so it should not take long. `token` is newer than
+   * that of any run or change that has begun. `busy`: a run waits or runs, and nothing was done. Null: no such thread.
+   */
+  async whileIdle<T>(
+    threadId: string,
+    work: (thread: { state_store: string | null; token: number }) => Promise<T>,
+  ): Promise<T | 'busy' | null> {
+    return this.#db.transaction(async (tx) => {
+      if (!(await lockThread(tx, threadId, this.#access))) return null;
+      const [row] = await tx.query<{ state_store: string | null; token: number; has_runs: boolean }>(
+        `select state_store, nextval('baton.fencing_token') token, exists (
+           select from baton.runs r where r.thread_id = t.thread_id and r.status in ('pending', 'running')
+         ) has_runs from baton.threads t where thread_id = $1`,
+        [threadId],
+      );
+      if (!row) return null;
+      return row.has_runs ? 'busy' : work(row);
+    });
+  }
+
   /**
    * Removes the thread, its runs and their events. A worker that still runs one is told to stop and fenced by the missing
-   * row; readers of its log are told to look, and find it gone. `ifExpired`: not when it was given more time, or got busy.
+   * row; readers of its log are told to look, and find it gone. `ifExpired`: not when it was given more time, or got busy; `ifIdleMinutes`: nor when
+   * something happened on it meanwhile.
    * Null when there is no such thread.
    */
-  async delete(threadId: string, { ifExpired = false } = {}): Promise<DeletedThread | null> {
+  async delete(
+    threadId: string,
+    { ifExpired = false, ifIdleMinutes }: DeletionOptions = {},
+  ): Promise<DeletedThread | null> {
     const [row] = await this.#db.query<DeletedThread & { deleted: boolean }>(
       `with gone as (
          delete from baton.threads where thread_id = $1 and metadata @> $2
-           and (not $3 or (expires_at <= now() and status <> 'busy')) returning thread_id, state_store
+           and (not $3 or (expires_at <= now() and status <> 'busy'))
+           and ($4::float8 is null or (expires_at is null and updated_at <= now() - $4 * interval '1 minute' and status <> 'busy'))
+         returning thread_id, state_store
        ),
        noted as (
          insert into baton.deleted_threads (thread_id, state_store) select thread_id, state_store from gone on conflict do nothing
@@ -110,7 +177,7 @@ export class Threads implements Guarded<Threads> {
          from baton.runs join gone using (thread_id) where status in ('pending', 'running')
        ), left_alone as (select pg_notify('${CHANNELS.events}', thread_id::text) from gone)
        select exists (select from left_alone) deleted, (select count(*) from told) told, (select state_store from gone) state_store`,
-      [threadId, this.#access.contains, ifExpired],
+      [threadId, this.#access.contains, ifExpired, ifIdleMinutes ?? null],
     );
     return row?.deleted ? { state_store: row.state_store } : null;
   }

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { RunQueue } from '../database/run-queue.ts';
-import type { Threads } from '../database/threads.ts';
+import type { DeletionOptions, Threads } from '../database/threads.ts';
 import type { StateSaver } from '../state/state-saver.ts';
 
 const EVERY_MS = 30_000;
@@ -85,9 +85,9 @@ export async function removeThread(
   threads: Threads,
   stores: StateRemoval,
   threadId: string,
-  { ifExpired = false } = {},
+  options: DeletionOptions = {},
 ): Promise<boolean> {
-  const deleted = await threads.delete(threadId, { ifExpired });
+  const deleted = await threads.delete(threadId, options);
   const left = deleted ?? (await threads.halfDeletion(threadId));
   if (left !== null) {
     await stores.of(left.state_store).deleteThread(threadId);

@@ -20,8 +20,10 @@ import { INLINE_CHARS } from './cut-values.ts';
 import { deltaHistory } from './delta-history.ts';
 import { Heads } from './heads.ts';
 import { type PrunePlan, PrunePlanner } from './prune-plan.ts';
+import { serialize } from './codec/serialize.ts';
+import type { CheckpointBody } from './packed-values.ts';
 import { copyResealed } from './resealed-copy.ts';
-import type { LatestCheckpoint, StateSaver } from './state-saver.ts';
+import type { ChannelSizes, LatestCheckpoint, StateSaver, WayTo } from './state-saver.ts';
 import { UnsavedWork } from './unsaved-work.ts';
 import type { WorkMeter } from './work-meter.ts';
 
@@ -44,6 +46,7 @@ export interface DurableSaverOptions {
  */
 export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
   readonly undoes = true;
+  readonly prunes = true;
   readonly #driver: UnsavedWork;
   readonly #reader: CheckpointReader;
   readonly #writer: CheckpointWriter;
@@ -122,18 +125,17 @@ export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
     if (this.#driver.release(threadId, token)) this.#heads.forget(threadId);
   }
 
-  /**
-   * The checkpoints of the graph itself whose tasks were executed on the way to this one. One that the branch leaves by a
-   * fork, a change by hand or a new input is not among them. Of no checkpoint: none.
-   */
-  async executedBefore(threadId: string, checkpointId: string | null): Promise<ReadonlySet<string>> {
+  /** The graph's own checkpoints on the way to one, with it, and those of them whose tasks were executed on that way. */
+  async wayTo(threadId: string, checkpointId: string | null): Promise<WayTo> {
+    const ids = new Set<string>();
     const executed = new Set<string>();
-    if (checkpointId === null) return executed;
+    if (checkpointId === null) return { ids, executed };
     const line = await this.#driver.chain(threadId, '', checkpointId, Number.MAX_SAFE_INTEGER);
     for (const { row } of line) {
+      ids.add(row.checkpoint_id);
       if (row.parent_id !== null && (await this.#reader.sourceOf(row)) === 'loop') executed.add(row.parent_id);
     }
-    return executed;
+    return { ids, executed };
   }
 
   override async getDeltaChannelHistory(options: {
@@ -177,6 +179,24 @@ export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
   /** The ids of threads that have stored checkpoints, in the order of their bytes, at most `limit`, of those after `after`. */
   threads(limit: number, after?: string): Promise<string[]> {
     return this.#driver.threads(limit, after);
+  }
+
+  /** How much the channels of the thread's latest state take. One whose value is made of writes (DeltaChannel) is not told. */
+  async channelSizes(threadId: string): Promise<ChannelSizes> {
+    const loaded = await this.#driver.get(threadId, '');
+    if (loaded === undefined) return {};
+    const text = await this.#reader.body(loaded.row);
+    const { refs } = JSON.parse(text) as CheckpointBody;
+    const { checkpoint } = await this.#reader.tuple(loaded, text);
+    return Object.fromEntries(
+      Object.entries(checkpoint.channel_values).map(([channel, value]): [string, ChannelSizes[string]] => [
+        channel,
+        {
+          bytes: Buffer.byteLength(serialize(value, channel)),
+          stored: Object.hasOwn(refs, channel) ? 'by_reference' : 'inline',
+        },
+      ]),
+    );
   }
 
   /** Removes all that is stored of a thread. A worker that still runs on it is refused from then on, if it is fenced. */

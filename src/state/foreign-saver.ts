@@ -16,7 +16,8 @@ import type { StoredSizes } from './checkpoint-driver.ts';
 import { stampedMetadata } from './checkpoint-metadata.ts';
 import { rethrow } from './outages.ts';
 import { NULL_TASK_ID } from './pending-writes.ts';
-import type { LatestCheckpoint, StateSaver } from './state-saver.ts';
+import type { PrunePlan } from './prune-plan.ts';
+import type { ChannelSizes, LatestCheckpoint, StateSaver, WayTo } from './state-saver.ts';
 import { oldestFirst, writesByTask } from './tuple-history.ts';
 
 /** Whether the holder of a token has the thread still: asked before each write of a saver that knows no tokens. */
@@ -46,6 +47,7 @@ const RUN_MARK = '__baton_run__';
  */
 export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
   readonly undoes: boolean;
+  readonly prunes = false;
   readonly #saver: ForeignSaverOptions['saver'];
   readonly #name: string;
   readonly #mayWrite: MayWrite;
@@ -144,17 +146,19 @@ export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
     };
   }
 
-  async executedBefore(threadId: string, checkpointId: string | null): Promise<ReadonlySet<string>> {
+  async wayTo(threadId: string, checkpointId: string | null): Promise<WayTo> {
+    const ids = new Set<string>();
     const executed = new Set<string>();
-    if (checkpointId === null) return executed;
+    if (checkpointId === null) return { ids, executed };
     let at: RunnableConfig | undefined = configOf({ thread_id: threadId, ...HEAD, checkpoint_id: checkpointId });
     while (at !== undefined) {
       const tuple: CheckpointTuple | undefined = await this.getTuple(at);
+      if (tuple !== undefined) ids.add(tuple.checkpoint.id);
       const parent: unknown = tuple?.parentConfig?.configurable?.['checkpoint_id'];
       if (tuple?.metadata?.source === 'loop' && typeof parent === 'string') executed.add(parent);
       at = tuple?.parentConfig;
     }
-    return executed;
+    return { ids, executed };
   }
 
   /** In bytes of the saver's own serialisation, of whole checkpoints: what it shares between them is not known here. */
@@ -173,6 +177,30 @@ export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
       }
     }
     return sizes;
+  }
+
+  async channelSizes(threadId: string): Promise<ChannelSizes> {
+    const tuple = await this.getTuple(configOf({ thread_id: threadId, ...HEAD }));
+    const sizes: ChannelSizes = {};
+    for (const [channel, value] of Object.entries(tuple?.checkpoint.channel_values ?? {})) {
+      sizes[channel] = { bytes: await this.#sizeOf(value), stored: 'inline' };
+    }
+    return sizes;
+  }
+
+  async prunePlan(): Promise<PrunePlan> {
+    throw this.#noPruning();
+  }
+
+  async remove(): Promise<void> {
+    throw this.#noPruning();
+  }
+
+  #noPruning(): UnsupportedFieldError {
+    return new UnsupportedFieldError(
+      'keep_latest',
+      `the state store ${this.#name} can remove whole threads only: use the strategy "delete"`,
+    );
   }
 
   async threads(limit: number, after?: string): Promise<string[]> {

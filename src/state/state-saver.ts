@@ -1,5 +1,7 @@
 import type { BaseCheckpointSaver } from '@langchain/langgraph-checkpoint';
-import type { StoredSizes } from './checkpoint-driver.ts';
+import type { RetentionRule } from '../core/retention.ts';
+import type { CheckpointKey, StoredSizes } from './checkpoint-driver.ts';
+import type { PrunePlan } from './prune-plan.ts';
 import type { WorkMeter } from './work-meter.ts';
 
 /** Where a thread stands, without its values. */
@@ -12,17 +14,33 @@ export interface LatestCheckpoint {
   touched_by: string[];
 }
 
+/** Checkpoints of the graph itself, by id. */
+export interface WayTo {
+  /** A checkpoint and its ancestors. */
+  ids: ReadonlySet<string>;
+  /** Those whose tasks were executed on that way: not one that the branch leaves by a fork, a change by hand or a new input. */
+  executed: ReadonlySet<string>;
+}
+
+/** Of the latest state: by channel, how much its value takes as it is stored, and whether that is beside the row. */
+export type ChannelSizes = Record<string, { bytes: number; stored: 'inline' | 'by_reference' }>;
+
 /** What runs and threads need of a saver beyond what LangGraph does. `DurableSaver` says what each means. */
 export interface StateSaver extends BaseCheckpointSaver {
   readonly checkpointsWritten: number;
   /** Whether a run can be undone: `deleteRun`. */
   readonly undoes: boolean;
+  /** Whether a part of a thread can be removed: `prunePlan`, `remove`. */
+  readonly prunes: boolean;
   fence(threadId: string, token: number): Promise<void>;
   hold(threadId: string, token: number, meter: WorkMeter): void;
   flush(threadId: string): Promise<void>;
   release(threadId: string, token: number): void;
   latest(threadId: string): Promise<LatestCheckpoint | undefined>;
-  executedBefore(threadId: string, checkpointId: string | null): Promise<ReadonlySet<string>>;
+  wayTo(threadId: string, checkpointId: string | null): Promise<WayTo>;
+  remove(threadId: string, checkpoints: readonly CheckpointKey[]): Promise<void>;
+  prunePlan(threadId: string, rule: RetentionRule, bookmarks?: readonly CheckpointKey[]): Promise<PrunePlan>;
+  channelSizes(threadId: string): Promise<ChannelSizes>;
   storage(threadId: string): Promise<StoredSizes>;
   threads(limit: number, after?: string): Promise<string[]>;
   copyThread(fromThreadId: string, toThreadId: string): Promise<void>;

@@ -60,7 +60,10 @@ async function thingsOf(headers: Record<string, string>, gateName?: string) {
     schedule: RARELY,
     metadata,
   });
+  const mark = { checkpoint_id: checkpoint.checkpoint_id, name: SECRET };
+  const bookmark = await call(`${server.url}/threads/${thread_id}/bookmarks`, 'POST', mark, headers);
   return {
+    bookmark_id: String(bookmark.json.bookmark_id),
     assistant_id: assistant.assistant_id,
     thread_id,
     run_id,
@@ -92,6 +95,7 @@ function valuesOf(things: Things): Record<string, unknown> {
 
 function nothing(): Things {
   return {
+    bookmark_id: uuidv7(),
     assistant_id: uuidv7(),
     thread_id: uuidv7(),
     run_id: uuidv7(),

@@ -53,6 +53,17 @@ describe('a project', () => {
       worker: { concurrency: 10, leaseMs: 10_000, pollMs: 1000, maxAttempts: 5, graceMs: 10_000, parkAfterMs: 5000 },
       autoDurability: { ms: 2000, cost: 0.01 },
       prices: {},
+      retention: {
+        everyMs: 300_000,
+        threadLimit: 1000,
+        threads: null,
+        logsMs: 604_800_000,
+        runsMs: null,
+        changesMs: null,
+        takenEventsMs: null,
+        usageMs: null,
+        globalEffectsMs: null,
+      },
       store: { index: null, ttl: { defaultMinutes: null, refreshOnRead: true, sweepMinutes: 5 } },
       webhooks: webhookSettings({ key: {}, disabled: false, set: WEBHOOK_DEFAULTS, env: {} }),
       logLevel: 'info',
@@ -75,6 +86,29 @@ describe('a project', () => {
     expect(load({ graphs, baton: { prices } }).prices).toEqual(prices);
     expect(load({ graphs }).prices).toEqual({});
     expect(() => load({ graphs, baton: { prices: { 'my-model': { input: -1, output: 2 } } } })).toThrow('baton.prices');
+  });
+
+  test('says how long things are kept', () => {
+    const DAY_MS = 86_400_000;
+    const ttl = { strategy: 'keep_latest', default_ttl: 43_200, sweep_interval_minutes: 10, sweep_limit: 50 };
+    const retention = { run_logs_days: 0, runs_days: 90 };
+    expect(load({ graphs, checkpointer: { ttl }, baton: { retention } }).retention).toEqual({
+      everyMs: 600_000,
+      threadLimit: 50,
+      threads: { strategy: 'keep_latest', minutes: 43_200 },
+      logsMs: 0,
+      runsMs: 90 * DAY_MS,
+      changesMs: null,
+      takenEventsMs: null,
+      usageMs: null,
+      globalEffectsMs: null,
+    });
+    expect(load({ graphs, checkpointer: { ttl: { default_ttl: 5 } } }).retention.threads).toEqual({
+      strategy: 'delete',
+      minutes: 5,
+    });
+    expect(() => load({ graphs, checkpointer: { ttl: { strategy: 'forget' } } })).toThrow('checkpointer.ttl.strategy');
+    expect(() => load({ graphs, baton: { retention: { runs_days: -1 } } })).toThrow('baton.retention.runs_days');
   });
 
   test('says what a run of a graph may spend', () => {
@@ -131,7 +165,7 @@ describe('a project', () => {
   test('is served without what Baton does not support yet, and says so in one line a kind', () => {
     load({
       graphs,
-      checkpointer: {},
+      checkpointer: { backend: 'mongo' },
       http: { middleware_order: 'auth_first', disable_webhooks: false, logging_headers: null },
       auth: { path: './auth.ts:auth', colour: 'blue' },
       node_version: '20',
@@ -140,7 +174,9 @@ describe('a project', () => {
       ui: null,
     });
     expect(warnings).toEqual([
-      expect.stringContaining('not supported yet and left out: checkpointer, http.middleware_order, auth.colour'),
+      expect.stringContaining(
+        'not supported yet and left out: checkpointer.backend, http.middleware_order, auth.colour',
+      ),
       expect.stringContaining('unknown and left out: colour'),
     ]);
   });

@@ -8,12 +8,14 @@ import type { ModelUse, NodeEnd, RunObserver } from '../../engine/run-observer.t
 import type { AttemptEnd, WebhookObserver } from '../../engine/webhooks/webhook-sender.ts';
 import type { RequestMeasure } from '../../http/measure-requests.ts';
 import { ModelMetrics } from './model-metrics.ts';
+import { RetentionMetrics, type RetentionTotals } from './retention-metrics.ts';
 
 export interface MetricsSources {
   /** Runs of the whole deployment, not only of this process. */
   activeRuns: () => Promise<ActiveCounts>;
   workers: () => { max: number; active: number };
   checkpointsWritten: () => number;
+  retention: () => RetentionTotals;
   /** Of the whole deployment, too. */
   webhooks: () => Promise<{ pending: number; oldest_seconds: number }>;
   pool: Pick<Pool, 'options' | 'totalCount' | 'idleCount' | 'waitingCount'>;
@@ -41,6 +43,7 @@ export class Metrics implements RunObserver, CronObserver, WebhookObserver {
   readonly #leasesLost: Counter;
   readonly #nodes: Histogram<'graph' | 'node' | 'status'>;
   readonly #models: ModelMetrics;
+  readonly #retention: RetentionMetrics;
   readonly #checkpoints: Counter;
   readonly #webhooks: Counter<'outcome'>;
   readonly #cronDelay: Histogram;
@@ -86,6 +89,7 @@ export class Metrics implements RunObserver, CronObserver, WebhookObserver {
       registers,
     });
     this.#models = new ModelMetrics(this.#registry);
+    this.#retention = new RetentionMetrics(this.#registry);
     this.#checkpoints = new Counter({
       name: 'baton_checkpoints_written_total',
       help: 'Checkpoints that this process has stored',
@@ -172,7 +176,7 @@ export class Metrics implements RunObserver, CronObserver, WebhookObserver {
 
   /** What others count anyway is asked for when somebody wants to know. */
   async #refresh(): Promise<Snapshot> {
-    const { activeRuns, workers, checkpointsWritten, webhooks, pool } = this.#sources;
+    const { activeRuns, workers, checkpointsWritten, retention, webhooks, pool } = this.#sources;
     const [{ pending, running, parked }, backlog] = await Promise.all([activeRuns(), webhooks()]);
     const { max, active } = workers();
     this.#gauges.lg_api_num_pending_runs.set(pending);
@@ -189,6 +193,7 @@ export class Metrics implements RunObserver, CronObserver, WebhookObserver {
     for (const reason of PARK_REASONS) this.#parked.set({ reason }, parked[reason]);
     this.#checkpoints.reset();
     this.#checkpoints.inc(checkpointsWritten());
+    this.#retention.show(retention());
     return {
       queue: { n_pending: pending, n_running: running, n_parked: parked },
       workers: { max, active, available: max - active },

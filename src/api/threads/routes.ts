@@ -141,16 +141,6 @@ function collectionRoutes(threads: ThreadService): Route[] {
     route(
       {
         method: 'post',
-        path: '/threads/prune',
-        summary: 'Delete threads with their runs and their states',
-        body: schemas.threadPrune,
-        answer: schemas.threadsPruned,
-      },
-      async ({ caller, body }) => ({ pruned_count: await threads.prune(caller, body) }),
-    ),
-    route(
-      {
-        method: 'post',
         path: '/threads/count',
         summary: 'Count threads',
         body: schemas.threadCount,

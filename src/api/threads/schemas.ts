@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { THREAD_STATUSES } from '../../core/thread.ts';
+import { THREAD_STATUSES, TTL_STRATEGIES } from '../../core/thread.ts';
 import { flag, json, jsonObject, optional, page, queryList, queryPage, sortOrder, uuid } from '../../http/fields.ts';
 import { checkpointConfig } from '../checkpoint-ref.ts';
 import { command } from '../command.ts';
@@ -37,7 +37,7 @@ export const thread = z
   })
   .meta({ title: 'Thread' });
 export const threadsFound = z.array(thread.extend({ extracted: jsonObject.optional() }));
-const strategy = z.enum(['delete', 'keep_latest']);
+const strategy = z.enum(TTL_STRATEGIES);
 export const threadWithTtl = thread.extend({
   ttl: z.object({ strategy, ttl_minutes: z.number(), expires_at: z.string() }).optional(),
 });
@@ -80,12 +80,6 @@ export const threadCreate = z.strictObject({
   ttl: optional(ttl),
 });
 export const threadPatch = z.strictObject({ metadata: optional(jsonObject), ttl: optional(ttl) });
-export const threadPrune = z.strictObject({
-  thread_ids: z.array(uuid).min(1).max(1000),
-  strategy: optional(strategy),
-});
-export const threadsPruned = z.object({ pruned_count: z.number() });
-
 const size = z.object({ count: z.number(), bytes: z.number() });
 export const threadStorage = z
   .object({
@@ -167,6 +161,5 @@ function parsed(text: string): unknown {
 export const pause = z.strictObject({ wait: optional(z.boolean()) });
 
 export type ThreadCreate = z.output<typeof threadCreate>;
-export type ThreadPrune = z.output<typeof threadPrune>;
 export type ThreadSearch = z.output<typeof threadSearch>;
 export type HistorySearch = z.output<typeof historySearch>;

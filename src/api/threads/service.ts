@@ -1,12 +1,13 @@
 import { Access, type Guarded } from '../../core/access.ts';
 import { asSeenBy, type AuthEvent, type Caller } from '../../core/caller.ts';
-import { ConflictError, InvalidInputError, NotFoundError, UnsupportedFieldError } from '../../core/errors.ts';
+import { ConflictError, InvalidInputError, NotFoundError } from '../../core/errors.ts';
 import { uuidv7 } from '../../core/ids.ts';
 import type { Json } from '../../core/json.ts';
 import type { CheckpointRef, Run } from '../../core/run.ts';
+import type { RetentionSettings } from '../../core/retention-settings.ts';
 import type { Thread, ThreadTtl } from '../../core/thread.ts';
 import type { Runs } from '../../database/runs.ts';
-import type { ThreadFilter, ThreadPage, Threads } from '../../database/threads.ts';
+import type { NewThread, ThreadFilter, ThreadPage, Threads } from '../../database/threads.ts';
 import type { ThreadState } from '../../engine/snapshot.ts';
 import type { HistoryQuery, StateUpdate, ThreadStates } from '../../engine/thread-state.ts';
 import { removeThread } from '../../engine/thread-sweeper.ts';
@@ -14,9 +15,10 @@ import type { StoredSizes } from '../../state/checkpoint-driver.ts';
 import type { StateSaver } from '../../state/state-saver.ts';
 import type { RunFollower } from '../runs/watch.ts';
 import { watchToEnd } from '../runs/watch.ts';
-import type { ThreadCreate, ThreadPrune, ThreadSearch } from './schemas.ts';
+import type { ThreadCreate, ThreadSearch } from './schemas.ts';
 
 export interface ThreadServiceParts {
+  config: { retention: Pick<RetentionSettings, 'threads'> };
   threads: Guarded<Threads>;
   states: ThreadStates;
   runs: Guarded<Runs>;
@@ -35,14 +37,19 @@ export class ThreadService {
     return this.#thread(caller, 'threads:read', threadId);
   }
 
-  /** When the thread will be deleted by itself; null: never. */
+  /** When the thread, or its history, will go by itself; null: never. */
   async ttl(caller: Caller, threadId: string): Promise<ThreadTtl | null> {
     const access = await caller.may('threads:read', { thread_id: threadId });
-    return this.#parts.threads.within(access).ttl(threadId);
+    const threads = this.#parts.threads.within(access);
+    const own = await threads.ttl(threadId);
+    const byDefault = this.#parts.config.retention.threads;
+    const thread = own || byDefault === null ? null : await threads.get(threadId);
+    if (byDefault === null || !thread) return own;
+    const expires = new Date(Date.parse(thread.updated_at) + byDefault.minutes * 60_000);
+    return { strategy: byDefault.strategy, ttl_minutes: byDefault.minutes, expires_at: expires.toISOString() };
   }
 
   async create(caller: Caller, request: ThreadCreate): Promise<Thread> {
-    const ttl_minutes = ttlMinutes(request.ttl);
     const threadId = request.thread_id ?? uuidv7();
     const value = { thread_id: threadId, metadata: { ...request.metadata }, if_exists: request.if_exists };
     const threads = this.#parts.threads.within(await caller.may('threads:create', value));
@@ -51,7 +58,7 @@ export class ThreadService {
     if (steps.length > 0 && typeof metadata['graph_id'] !== 'string') {
       throw new InvalidInputError('body.metadata.graph_id: is missing; supersteps are applied by a graph');
     }
-    const created = await threads.insert({ thread_id: threadId, metadata, ttl_minutes });
+    const created = await threads.insert({ thread_id: threadId, metadata, ...ttlOf(request.ttl) });
     if (!created) {
       const existing = request.if_exists === 'do_nothing' ? await threads.get(threadId) : null;
       if (existing) return existing;
@@ -75,7 +82,7 @@ export class ThreadService {
     threadId: string,
     { metadata, ttl }: Pick<ThreadCreate, 'metadata' | 'ttl'>,
   ): Promise<Thread> {
-    const change = { thread_id: threadId, metadata: { ...metadata }, ttl_minutes: ttlMinutes(ttl) };
+    const change = { thread_id: threadId, metadata: { ...metadata }, ...ttlOf(ttl) };
     const access = await caller.may('threads:update', change);
     return (await this.#parts.threads.within(access).update(change)) ?? missing(threadId);
   }
@@ -99,14 +106,13 @@ export class ThreadService {
   }
 
   /** Returns how many of these threads there were, for the caller, to be removed. */
-  async prune(caller: Caller, { thread_ids, strategy }: ThreadPrune): Promise<number> {
-    if (strategy === 'keep_latest') throw new UnsupportedFieldError('strategy: keep_latest', KEEP_LATEST);
-    let pruned = 0;
-    for (const threadId of new Set(thread_ids)) {
+  async deleteAll(caller: Caller, threadIds: readonly string[]): Promise<number> {
+    let deleted = 0;
+    for (const threadId of new Set(threadIds)) {
       const access = await caller.may('threads:delete', { thread_id: threadId });
-      if (await this.#delete(threadId, access)) pruned += 1;
+      if (await this.#delete(threadId, access)) deleted += 1;
     }
-    return pruned;
+    return deleted;
   }
 
   /** How much room the thread's history takes in the state store. */
@@ -198,11 +204,8 @@ export class ThreadService {
   }
 }
 
-const KEEP_LATEST = 'only whole threads can be removed so far, with strategy "delete"';
-
-function ttlMinutes(ttl: ThreadCreate['ttl']): number | undefined {
-  if (ttl?.strategy === 'keep_latest') throw new UnsupportedFieldError('ttl.strategy: keep_latest', KEEP_LATEST);
-  return ttl?.minutes;
+function ttlOf(ttl: ThreadCreate['ttl']): Pick<NewThread, 'ttl_minutes' | 'ttl_strategy'> {
+  return { ttl_minutes: ttl?.minutes, ttl_strategy: ttl?.strategy };
 }
 
 function missing(threadId: string): never {

@@ -14,7 +14,7 @@ import { ConflictError, InvalidInputError, UnstorableValueError } from '../../co
 import { uuidv7 } from '../../core/ids.ts';
 import type { Json } from '../../core/json.ts';
 import type { EffectRequest, StoredState } from '../../database/effect-claims.ts';
-import type { Effects } from '../../database/effects.ts';
+import type { DoneElsewhere, Effects } from '../../database/effects.ts';
 import type { Codec } from '../../core/codec.ts';
 import { revive } from '../../state/codec/revive.ts';
 import { serialize } from '../../state/codec/serialize.ts';
@@ -24,7 +24,7 @@ import type { EffectSignals } from './effect-signals.ts';
 
 export interface RunEffectsParts {
   effects: Effects;
-  saver: Pick<StateSaver, 'flush' | 'executedBefore'>;
+  saver: Pick<StateSaver, 'flush' | 'wayTo'>;
   codec: Codec;
   signals: EffectSignals;
   /** Longer waits give up the run's place in the worker. */
@@ -231,8 +231,9 @@ class NodeLedger implements EffectLedger {
     const { run } = this.#context.attempt;
     const known = await effects.elsewhere(run, call);
     if (known.length === 0 || known.some((effect) => effect.is_here)) return;
-    const branch = await saver.executedBefore(run.thread_id, call.checkpointId);
-    const isOfBranch = ({ checkpoint_id }: { checkpoint_id: string | null }) => branch.has(checkpoint_id ?? '');
+    const { ids, executed } = await saver.wayTo(run.thread_id, call.checkpointId);
+    const isOfBranch = ({ checkpoint_id, led_to }: DoneElsewhere): boolean =>
+      executed.has(checkpoint_id ?? '') || ids.has(led_to ?? '');
     const takenOver = new Set(known.filter(isOfBranch).map(({ reused_from }) => reused_from));
     const origin = known.find(
       (effect) => !isOfBranch(effect) && effect.reused_from === null && !takenOver.has(effect.effect_id),

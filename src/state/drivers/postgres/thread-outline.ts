@@ -14,7 +14,8 @@ interface OutlineRow {
   /** Of writes the task, of folded ones the line that lists them. */
   tasks: string | null;
   deltas: boolean | null;
-  stored_at: Date | null;
+  /** As text from a pool that reads instants so. */
+  stored_at: Date | string | null;
   bytes: number;
   value_ids: string[] | null;
 }
@@ -59,7 +60,7 @@ export async function outlineOf(pool: Pool, threadId: string): Promise<ThreadOut
     } else {
       const parent_id = row.parent_id === null ? null : fromKey(row.parent_id);
       const run_id = row.run_id === null ? null : fromKey(row.run_id);
-      const at = { stored_at: stored_at ?? new Date(0), deltas: deltas === true };
+      const at = { stored_at: new Date(stored_at ?? 0), deltas: deltas === true };
       outline.checkpoints.push({ ...key, parent_id, run_id, ...at, bytes, value_ids });
     }
   }

@@ -1,0 +1,48 @@
+import { Counter, type Registry } from 'prom-client';
+
+/** What this process has removed, counted by whoever did it. */
+export interface RetentionTotals {
+  pruned: { threads: number; checkpoints: number; bytes: number; busy: number };
+  swept: { sweeps: number; removed: Readonly<Record<string, number>> };
+}
+
+/** What goes by itself, or is pruned. */
+export class RetentionMetrics {
+  readonly #counters: Record<keyof typeof COUNTERS, Counter>;
+  readonly #removed: Counter<'what'>;
+
+  constructor(registry: Registry) {
+    const registers = [registry];
+    const made = Object.entries(COUNTERS).map(([name, help]) => [name, new Counter({ name, help, registers })]);
+    this.#counters = Object.fromEntries(made) as Record<keyof typeof COUNTERS, Counter>;
+    this.#removed = new Counter({
+      name: 'baton_swept_total',
+      help: 'What this process removed since it was old: threads, histories, logs of runs, and so on',
+      labelNames: ['what'],
+      registers,
+    });
+  }
+
+  show({ pruned, swept }: RetentionTotals): void {
+    this.#set('baton_threads_pruned_total', pruned.threads);
+    this.#set('baton_checkpoints_pruned_total', pruned.checkpoints);
+    this.#set('baton_pruned_bytes_total', pruned.bytes);
+    this.#set('baton_prunes_skipped_total', pruned.busy);
+    this.#set('baton_sweeps_total', swept.sweeps);
+    this.#removed.reset();
+    for (const [what, count] of Object.entries(swept.removed)) this.#removed.inc({ what }, count);
+  }
+
+  #set(name: keyof typeof COUNTERS, total: number): void {
+    this.#counters[name].reset();
+    this.#counters[name].inc(total);
+  }
+}
+
+const COUNTERS = {
+  baton_threads_pruned_total: 'Threads of whose histories this process removed something',
+  baton_checkpoints_pruned_total: 'Checkpoints that this process has pruned',
+  baton_pruned_bytes_total: 'What was stored of these checkpoints and of nothing else',
+  baton_prunes_skipped_total: 'Threads that were to be pruned here and were busy',
+  baton_sweeps_total: 'How often this process looked for what is old',
+};
