@@ -24,20 +24,34 @@ export class RedisCluster {
   static async start(): Promise<RedisCluster> {
     const nodes = await Promise.all([startNode(), startNode(), startNode()]);
     for (const [n, { redis }] of nodes.entries()) {
+      // Else they would settle it among themselves, some time.
+      await redis.ask('CLUSTER', 'SET-CONFIG-EPOCH', String(n + 1));
       await redis.ask('CLUSTER', 'ADDSLOTSRANGE', String(SLOTS[n]), String(Number(SLOTS[n + 1]) - 1));
       for (const { port, bus } of nodes.slice(0, n)) {
         await redis.ask('CLUSTER', 'MEET', '127.0.0.1', String(port), String(bus));
       }
     }
     for (const { redis } of nodes) {
-      const deadlineMs = performance.now() + 20_000;
-      // They tell each other ten times a second.
-      while (!/cluster_state:ok[^]*cluster_slots_ok:16384/.test(await redis.ask<string>('CLUSTER', 'INFO'))) {
-        if (performance.now() > deadlineMs) throw new Error('the nodes of the cluster did not find each other');
-        await delay(100);
-      }
+      await until('the nodes of the cluster did not find each other', async () =>
+        /cluster_state:ok[^]*cluster_slots_ok:16384/.test(await redis.ask<string>('CLUSTER', 'INFO')),
+      );
     }
     return new RedisCluster(nodes);
+  }
+
+  /** A server that has what a node has, and takes its place when it is told to. To be stopped by itself. */
+  async replicaOf(node: RedisServer): Promise<RedisServer> {
+    const { redis, port, bus } = await startNode();
+    for (const other of this.nodes) await other.ask('CLUSTER', 'MEET', '127.0.0.1', String(port), String(bus));
+    const id = await node.ask<string>('CLUSTER', 'MYID');
+    await until('the replica did not hear of the slots', async () =>
+      /cluster_slots_assigned:16384/.test(await redis.ask<string>('CLUSTER', 'INFO')),
+    );
+    await redis.ask('CLUSTER', 'REPLICATE', id);
+    await until('the replica did not catch up', async () =>
+      (await node.ask<string>('INFO', 'replication')).includes('state=online'),
+    );
+    return redis;
   }
 
   async stop(): Promise<void> {
@@ -49,8 +63,18 @@ async function startNode(): Promise<Node> {
   const [port, bus] = [await freePort(), await freePort()];
   const ports = ['--port', String(port), '--cluster-enabled', 'yes', '--cluster-port', String(bus)];
   // One that is gone takes only its own slots with it.
-  const rules = ['--cluster-node-timeout', '2000', '--cluster-require-full-coverage', 'no', '--appendfsync', 'always'];
-  const redis = await RedisServer.start([...ports, ...rules]);
+  const rules = ['--cluster-node-timeout', '5000', '--cluster-require-full-coverage', 'no'];
+  const disk = ['--appendfsync', 'always', '--repl-diskless-sync-delay', '0'];
+  const redis = await RedisServer.start([...ports, ...rules, ...disk]);
   if (redis === null) throw new Error('a cluster needs redis-server: install it');
   return { redis, port, bus };
+}
+
+/** They tell each other ten times a second. */
+async function until(otherwise: string, isSo: () => Promise<boolean>): Promise<void> {
+  const deadlineMs = performance.now() + 20_000;
+  while (!(await isSo())) {
+    if (performance.now() > deadlineMs) throw new Error(otherwise);
+    await delay(100);
+  }
 }

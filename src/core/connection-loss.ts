@@ -13,7 +13,7 @@ const MESSAGES =
 
 /** The client of Redis has no codes either, and Redis begins its answers with them: it restarts, fails over, or has no room. */
 const REDIS =
-  /^(Socket closed unexpectedly|Socket timeout|Connection timeout|The client is offline|All the root nodes are unavailable|Too many Cluster redirections|Cannot find node|(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|OOM|NOREPLICAS|MISCONF) )/;
+  /^(Socket closed unexpectedly|Socket timeout|Connection timeout|The client is offline|Disconnects client|All the root nodes are unavailable|Too many Cluster redirections|Cannot find node|(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|OOM|NOREPLICAS|MISCONF) )/;
 
 /** Whether something failed because a database went away, and may succeed when it is back. */
 export function isConnectionLost(error: unknown): boolean {

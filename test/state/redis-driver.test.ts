@@ -8,6 +8,7 @@ import type { DurableSaver } from '../../src/state/durable-saver.ts';
 import { RedisDriver } from '../../src/state/drivers/redis/redis-driver.ts';
 import { parseRedisUrl } from '../../src/state/drivers/redis/redis-url.ts';
 import { openState } from '../../src/state/open-state.ts';
+import { CuttingProxy } from '../cutting-proxy.ts';
 import { FIRST_SLOTS, RedisCluster } from '../redis-cluster.ts';
 import { freePort, RedisServer } from '../redis-server.ts';
 import { BIG, line } from './graphs.ts';
@@ -257,6 +258,22 @@ describe.skipIf(REDIS_URL === undefined)('the Redis driver', () => {
     expect(await replica.ask('HLEN', 'baton:{"t"}:index')).toBe(1);
   });
 
+  it('follows the address when another server takes over', async () => {
+    const [first, second] = [String(await freePort()), String(await freePort())];
+    const old = await server('--port', first);
+    const next = await server('--port', second);
+    const proxy = await CuttingProxy.listen({ target: `http://127.0.0.1:${first}`, seed: 1, fates: ['pass'] });
+    closing.push(() => proxy.close());
+    const saver = await open(proxy.url.replace('http', 'redis'));
+    await put(saver, { thread_id: 'before' }, { v: 1 });
+    // The connection stays where it is.
+    await old.ask('REPLICAOF', '127.0.0.1', second);
+    proxy.target = `http://127.0.0.1:${second}`;
+    await Promise.all(['a', 'b', 'c'].map((thread_id) => put(saver, { thread_id }, { v: 2 })));
+    expect(await next.ask('HLEN', 'baton:{"a"}:index')).toBe(1);
+    expect(await saver.threads(9)).toEqual(['a', 'b', 'c']);
+  });
+
   describe('in a cluster', () => {
     let cluster: RedisCluster;
     beforeAll(async () => {
@@ -304,6 +321,24 @@ describe.skipIf(REDIS_URL === undefined)('the Redis driver', () => {
       }
       expect(trace).toEqual(['a', 'b', 'c']);
       expect((await graph.getState({ configurable: { thread_id } })).values.log).toEqual(['a(1)', 'b(1)', 'c(1)']);
+    });
+
+    it('goes on with the replica that takes the place of a server', async () => {
+      const saver = await open(cluster.url);
+      const [lost] = cluster.nodes;
+      if (lost === undefined) throw new Error('no node');
+      const replica = await cluster.replicaOf(lost);
+      closing.push(() => replica.stop());
+      const names = Array.from({ length: 20 }, () => randomUUID());
+      await Promise.all(names.map((thread_id) => put(saver, { thread_id }, { v: 1 })));
+      await lost.kill();
+      const waiting = names.map((thread_id) => put(saver, { thread_id }, { v: 2 }));
+      // As an election would end, without the time that it takes.
+      await replica.ask('CLUSTER', 'FAILOVER', 'TAKEOVER');
+      await Promise.all(waiting);
+      expect(await replica.ask('ROLE')).toContain('master');
+      const states = await Promise.all(names.map((thread_id) => saver.get({ configurable: { thread_id } })));
+      expect(states.map((state) => state?.channel_values)).toEqual(names.map(() => ({ v: 2 })));
     });
   });
 });

@@ -1,4 +1,11 @@
-import { createClient, createCluster, type RedisArgument, RESP_TYPES } from '@redis/client';
+import {
+  ClientClosedError,
+  ClientOfflineError,
+  createClient,
+  createCluster,
+  type RedisArgument,
+  RESP_TYPES,
+} from '@redis/client';
 import type { Logger } from 'pino';
 import { InvalidInputError, messageOf, ServiceError } from '../../../core/errors.ts';
 import { shownStateUrl } from '../../../core/state-url.ts';
@@ -22,6 +29,8 @@ const PING_MS = 3_000;
 /** A server that is silent for longer is taken for lost. */
 const SILENCE_MS = 10_000;
 const MAX_PAUSE_MS = 500;
+/** After which the others of a cluster are asked who has the place of one that is out of reach. */
+const REFRESH_MS = 1_000;
 
 const AS_BUFFERS = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
 
@@ -68,7 +77,18 @@ interface Opening extends RedisConnection {
 
 function singleOf(address: RedisAddress, state: OpenedState): Opening {
   const client = createClient({ ...optionsOf(address, state), database: address.database });
-  const send: Send = (args) => client.sendCommand(args, AS_BUFFERS);
+  const send: Send = async (args) => {
+    try {
+      return await client.sendCommand(args, AS_BUFFERS);
+    } catch (error) {
+      // It was made a replica: the address may lead to its successor by now.
+      if (messageOf(error).startsWith('READONLY') && client.isReady) {
+        client.destroy();
+        void client.connect().catch(() => undefined); // whoever asks next hears of it
+      }
+      throw error;
+    }
+  };
   return {
     send: (_key, args) => send(args),
     servers: async () => [send],
@@ -86,9 +106,18 @@ function clusterOf(address: RedisAddress, state: OpenedState): Opening {
     rootNodes: address.nodes.flatMap((node) => ('host' in node ? [{ socket: { ...node, ...(tls && { tls }) } }] : [])),
     defaults,
     RESP,
+    topologyRefreshOnReconnectionAttemptStrategy: REFRESH_MS,
   });
   return {
-    send: (key, args) => cluster.sendCommand(key, false, args, AS_BUFFERS),
+    send: async (key, args) => {
+      try {
+        return await cluster.sendCommand(key, false, args, AS_BUFFERS);
+      } catch (error) {
+        // Another server has taken the place of the one that was asked: not the end of all, but an outage.
+        const isReplaced = error instanceof ClientClosedError && cluster.isOpen;
+        throw isReplaced ? new ClientOfflineError() : error;
+      }
+    },
     servers: () =>
       Promise.all(
         cluster.masters.map(async (master): Promise<Send> => {
