@@ -16,6 +16,7 @@ import { OutsideWorld } from './outside-world.ts';
 import { makePlan } from './plan.ts';
 import { PostgresProxy } from './postgres-proxy.ts';
 import { recoveryTimes, type RecoveryTimes } from './recovery.ts';
+import { StateStore } from './state-store.ts';
 import { Traveller } from './traveller.ts';
 
 export interface CampaignOptions {
@@ -28,6 +29,8 @@ export interface CampaignOptions {
   kinds?: readonly string[];
   /** Clients at once. */
   travellers?: number;
+  /** The STATE_URL of all processes; `sqlite:` is a file of the campaign's own. Default: the suite's Postgres. */
+  stateUrl?: string;
   log: (line: string) => void;
 }
 
@@ -59,9 +62,17 @@ export async function campaign(options: CampaignOptions): Promise<CampaignReport
   const cluster = await Cluster.start();
   const closing: (() => Promise<unknown>)[] = [() => cluster.stop()];
   try {
-    const world = await OutsideWorld.listen(cluster.pool, seed + 1);
+    const stateUrl = options.stateUrl?.replace(/^sqlite:$/, `sqlite:${join(cluster.directory, 'state.db')}`);
+    const state = stateUrl === undefined ? null : await StateStore.open(stateUrl);
+    if (state) closing.unshift(() => state.close());
+    const world = await OutsideWorld.listen({ database: cluster.pool, state, seed: seed + 1 });
     closing.unshift(() => world.close());
-    const { api, workers, url } = await startFleet(cluster, world, options, closing);
+    const { api, workers, url } = await startFleet(
+      cluster,
+      world,
+      { ...options, ...(stateUrl && { stateUrl }) },
+      closing,
+    );
     const network = await CuttingProxy.listen({
       target: url,
       seed: seed + 2,
@@ -81,7 +92,7 @@ export async function campaign(options: CampaignOptions): Promise<CampaignReport
     });
     const late = await live({ traveller, nemesis, options });
     const { journeys, readings, sittings } = traveller;
-    const evidence = { journeys, readings, sittings, pool: cluster.pool, world, faults: nemesis.faults };
+    const evidence = { journeys, readings, sittings, pool: cluster.pool, state, world, faults: nemesis.faults };
     const found = [
       ...late,
       ...[api, ...workers].flatMap(({ name, fell }) =>
@@ -112,7 +123,7 @@ export async function campaign(options: CampaignOptions): Promise<CampaignReport
 async function startFleet(
   cluster: Cluster,
   world: OutsideWorld,
-  { baton = CHECKOUT }: CampaignOptions,
+  { baton = CHECKOUT, stateUrl = '' }: CampaignOptions,
   closing: (() => Promise<unknown>)[],
 ) {
   const port = await freePort();
@@ -123,6 +134,7 @@ async function startFleet(
     // Faults come faster here than anywhere: what is given up is to be Baton's fault.
     BATON_MAX_ATTEMPTS: '100',
     CHAOS_WORLD_URL: world.url,
+    STATE_URL: stateUrl,
   };
   const make = async (name: string, args: string[]) => {
     const proxy = await PostgresProxy.listen(() => cluster.socketPath);

@@ -3,6 +3,7 @@ import type { Pool } from 'pg';
 import type { OutsideWorld } from './outside-world.ts';
 import { actionsOf } from './plan.ts';
 import type { Fault } from './nemesis.ts';
+import type { StateStore } from './state-store.ts';
 import type { Journey, Reading, Sitting } from './traveller.ts';
 
 /** Something that Baton promises and did not keep. */
@@ -14,6 +15,8 @@ export interface Violation {
 
 export interface Evidence {
   pool: Pool;
+  /** Where checkpoints are, if not in that database. */
+  state: StateStore | null;
   world: OutsideWorld;
   journeys: readonly Journey[];
   readings: readonly Reading[];
@@ -44,6 +47,22 @@ const RULES: [rule: string, sql: string][] = [
      having min(seq) <> 0 or max(seq) + 1 <> count(*) or count(*) filter (where seq = 0 and event = 'metadata') <> 1`,
   ],
   [
+    'nothing is left that belongs to nothing',
+    `select 'events' what, run_id::text id from baton.run_events e where not exists (select 1 from baton.runs r where r.run_id = e.run_id)
+     union all select 'effects', by_thread_id::text from baton.effects e
+       where not exists (select 1 from baton.threads t where t.thread_id = e.by_thread_id)
+     union all select 'deliveries', run_id::text from baton.webhook_deliveries d
+       where not exists (select 1 from baton.runs r where r.run_id = d.run_id)`,
+  ],
+  [
+    'an event is taken by one wait, once',
+    `select thread_id, name, taken_by from baton.thread_events where taken_by is null`,
+  ],
+];
+
+/** The same of checkpoints that are in the same database. */
+const STATE_RULES: typeof RULES = [
+  [
     'a history without forks is one line',
     `select thread_id, parent_id, count(*) children, string_agg(metadata->>'run_attempt', ' ') attempts
      from baton_state.checkpoints group by thread_id, checkpoint_ns, parent_id having count(*) > 1`,
@@ -62,29 +81,20 @@ const RULES: [rule: string, sql: string][] = [
   ],
   [
     'nothing is left that belongs to nothing',
-    `select 'events' what, run_id::text id from baton.run_events e where not exists (select 1 from baton.runs r where r.run_id = e.run_id)
-     union all select 'effects', by_thread_id::text from baton.effects e
-       where not exists (select 1 from baton.threads t where t.thread_id = e.by_thread_id)
-     union all select 'deliveries', run_id::text from baton.webhook_deliveries d
-       where not exists (select 1 from baton.runs r where r.run_id = d.run_id)
-     union all select 'checkpoints', thread_id from baton_state.checkpoints c
+    `select 'checkpoints' what, thread_id from baton_state.checkpoints c
        where not exists (select 1 from baton.threads t where t.thread_id::text = c.thread_id)
      union all select 'writes', thread_id from baton_state.writes w
        where not exists (select 1 from baton.threads t where t.thread_id::text = w.thread_id)
      union all select 'values', thread_id from baton_state.values v
        where not exists (select 1 from baton.threads t where t.thread_id::text = v.thread_id)`,
   ],
-  [
-    'an event is taken by one wait, once',
-    `select thread_id, name, taken_by from baton.thread_events where taken_by is null`,
-  ],
 ];
 
 /** Everything that was broken. Reads the database, the outside ledger, and what clients were told; asks Baton nothing. */
 export async function violations(evidence: Evidence): Promise<Violation[]> {
-  const { pool } = evidence;
-  const found: Violation[] = [];
-  for (const [rule, sql] of RULES) {
+  const { pool, state } = evidence;
+  const found: Violation[] = state === null ? [] : await state.violations(pool);
+  for (const [rule, sql] of state === null ? [...RULES, ...STATE_RULES] : RULES) {
     const { rows } = await pool.query<Record<string, unknown>>(sql);
     found.push(...rows.map((row) => ({ rule, detail: JSON.stringify(row) })));
   }

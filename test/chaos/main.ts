@@ -11,6 +11,7 @@ const { values } = parseArgs({
     kinds: { type: 'string' },
     mutants: { type: 'boolean', default: false },
     only: { type: 'string' },
+    state: { type: 'string' },
   },
 });
 const seed = Number(values.seed);
@@ -24,6 +25,7 @@ const report = await campaign({
   ms,
   seed,
   ...(values.kinds && { kinds: values.kinds.split(',') }),
+  ...(values.state && { stateUrl: values.state }),
   log: console.error,
 });
 console.log(reportLines(report).join('\n'));

@@ -4,9 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import type { Pool } from 'pg';
 import { Random } from '../random.ts';
+import type { StateStore } from './state-store.ts';
 
 /** A node that says that it begins. */
-interface Begun {
+export interface Begun {
   thread_id: string;
   run_id: string;
   attempt: number;
@@ -25,6 +26,12 @@ interface Action {
   calls: number;
 }
 
+interface OutsideWorldOptions {
+  database: Pool;
+  state: StateStore | null;
+  seed: number;
+}
+
 /** Everything outside of Baton: a service that honours idempotency keys and keeps a ledger of what it was asked for. */
 export class OutsideWorld {
   readonly actions = new Map<string, Action>();
@@ -35,19 +42,22 @@ export class OutsideWorld {
   readonly needless: (Begun & { stored: string })[] = [];
   readonly #tasks = new Set<string>();
   readonly #database: Pool;
+  /** Where checkpoints are, if not in the database. */
+  readonly #state: StateStore | null;
   readonly #random: Random;
   readonly #server: Server;
 
-  private constructor(database: Pool, seed: number) {
+  private constructor({ database, state, seed }: OutsideWorldOptions) {
     this.#database = database;
+    this.#state = state;
     this.#random = new Random(seed);
     this.#server = createServer((request, response) => {
       this.#answer(request, response).catch(() => response.destroy());
     });
   }
 
-  static async listen(database: Pool, seed: number): Promise<OutsideWorld> {
-    const world = new OutsideWorld(database, seed);
+  static async listen(options: OutsideWorldOptions): Promise<OutsideWorld> {
+    const world = new OutsideWorld(options);
     world.#server.listen(0, '127.0.0.1');
     await once(world.#server, 'listening');
     return world;
@@ -102,9 +112,13 @@ export class OutsideWorld {
    * What was stored of the task: its writes, or the checkpoint that they led to. Null: nothing, or that it failed. The node waits for the answer, so what
    * is stored now was stored before. A fenced attempt may begin what it likes.
    */
-  async #storedOf({ run_id, thread_id, attempt, task, checkpoint_id, comes_back }: Begun): Promise<string | null> {
+  async #storedOf(begun: Begun): Promise<string | null> {
+    const { run_id, thread_id, attempt, task, checkpoint_id, comes_back } = begun;
+    // First what is stored, then whether the attempt still has the run: a later one may have stored it.
+    const elsewhere = this.#state && { stored: await this.#state.storedOf(begun) };
     for (let tries = 0; tries < 50; tries++) {
       try {
+        if (elsewhere) return (await this.#isCurrent(begun)) ? elsewhere.stored : null;
         const { rows } = await this.#database.query<{ stored: string | null }>(
           `select coalesce(
              (select 'checkpoint ' || checkpoint_id from baton_state.checkpoints
@@ -121,6 +135,14 @@ export class OutsideWorld {
       }
     }
     throw new Error('the database stays away');
+  }
+
+  async #isCurrent({ run_id, attempt }: Begun): Promise<boolean> {
+    const { rowCount } = await this.#database.query(
+      `select from baton.runs where run_id = $1 and attempt = $2 and status = 'running'`,
+      [run_id, attempt],
+    );
+    return rowCount === 1;
   }
 }
 
