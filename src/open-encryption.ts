@@ -4,13 +4,15 @@ import { clearMetadata } from './core/clear-metadata.ts';
 import type { Codec } from './core/codec.ts';
 import { type KeyEncryptionKey, KeyRing, secretKey, serviceKey } from './core/key-ring.ts';
 import { importExport } from './core/project-export.ts';
-import { sealedUrl } from './core/sealed-url.ts';
+import { sealedUrl, type SealedUrl } from './core/sealed-url.ts';
 import { openKeys } from './database/sealing/open-keys.ts';
+import { Sealing } from './database/sealing/sealing.ts';
 import { SealingCodec } from './state/codec/sealing-codec.ts';
 
 /** What seals all that a server keeps. */
 export interface Encryption {
   codec: Codec;
+  sealing: Sealing;
   close(): Promise<void>;
 }
 
@@ -19,26 +21,37 @@ export interface Encryption {
  * were wrapped by: a server that cannot read what it keeps must not start.
  */
 export async function openEncryption(config: BatonConfig, url: string, log: Logger): Promise<Encryption | null> {
-  const stores = [config.stateUrl, ...Object.values(config.graphs).map(({ state }) => state)];
-  const sealed = stores.map(sealedUrl).filter((store) => store !== null);
+  const sealed = sealedStores(config);
   if (sealed.length === 0) return null;
   const opened = await openKeys({ url, log, ring: await openKeyRing(config.encryption) });
-  const clear = clearMetadata(config.encryption.clearMetadata);
+  const options = {
+    keys: opened.keys,
+    readsPlain: sealed.some((store) => store.readsPlain),
+    clearMetadata: clearMetadata(config.encryption.clearMetadata),
+  };
   return {
-    codec: new SealingCodec({
-      keys: opened.keys,
-      readsPlain: sealed.some((store) => store.readsPlain),
-      clearMetadata: clear,
-    }),
+    codec: new SealingCodec(options),
+    sealing: new Sealing(options),
     close: () => opened.close(),
   };
 }
 
-async function openKeyRing({ keys }: BatonConfig['encryption']): Promise<KeyRing> {
+export async function openKeyRing({ keys }: BatonConfig['encryption']): Promise<KeyRing> {
   const opened: KeyEncryptionKey[] = [];
   for (const source of keys) {
     if ('secret' in source) opened.push(secretKey(source.id, Buffer.from(source.secret, 'base64')));
     else opened.push(serviceKey(await importExport(source, 'BATON_KEYS'), source.file));
   }
   return new KeyRing(opened);
+}
+
+/** The keys of metadata that rows can be told by; null: all, as nothing is encrypted. */
+export function findableMetadata(config: BatonConfig): ReadonlySet<string> | null {
+  return sealedStores(config).length === 0 ? null : clearMetadata(config.encryption.clearMetadata);
+}
+
+/** One is enough for all of the control plane to be sealed: it knows of every thread. */
+function sealedStores({ stateUrl, graphs }: BatonConfig): SealedUrl[] {
+  const urls = [stateUrl, ...Object.values(graphs).map(({ state }) => state)];
+  return urls.map(sealedUrl).filter((store) => store !== null);
 }

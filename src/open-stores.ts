@@ -38,6 +38,7 @@ async function open({ config, database, threads, log, decorate }: OpenStoresOpti
   const { index, ttl } = config.store;
   const embedded = index && { ...index, embedder: await loadEmbedder(index.embed, config.projectDir) };
   const encryption = await openEncryption(config, database.url, log);
+  database.sealing = encryption?.sealing ?? null;
   const store = await LongTermStore.open({ database, log, index: embedded, ttl });
   const mayWrite = (threadId: string, token: number) => threads.isHeldBy(threadId, token);
   const stores = await StateStores.open({

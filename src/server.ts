@@ -57,7 +57,7 @@ import { Front } from './http/front.ts';
 import { closeHttp, listenOn } from './http/listen-on.ts';
 import { onUpgrade, type Sockets } from './http/sockets.ts';
 import { plainCodec } from './core/codec.ts';
-import type { Encryption } from './open-encryption.ts';
+import { type Encryption, findableMetadata } from './open-encryption.ts';
 import { openStores } from './open-stores.ts';
 import type { StateSaver } from './state/state-saver.ts';
 import type { StateStores } from './state/state-stores.ts';
@@ -247,7 +247,11 @@ async function openParts(
   postgres: KeptPostgres | null,
 ): Promise<ServerParts> {
   // First: a server that cannot tell who its callers are must not start.
-  const authenticator = await Authenticator.open(config.auth, config.http.configurableHeaders);
+  const authenticator = await Authenticator.open(
+    config.auth,
+    config.http.configurableHeaders,
+    findableMetadata(config),
+  );
   const { app } = config.http;
   const customApp = app && asCustomApp(await importExport(app, 'http.app of langgraph.json'));
   const types = new TypeSchemas({ ...config, log });

@@ -43,9 +43,16 @@ export class Authenticator {
     this.#project = project;
   }
 
-  /** Loads the project's own authentication, if there is one. Throws InvalidInputError. */
-  static async open(settings: AuthSettings, rules: HeaderRules): Promise<Authenticator> {
-    return new Authenticator(settings, rules, settings.project && (await ProjectAuth.load(settings.project)));
+  /**
+   * Loads the project's own authentication, if there is one. `findable`: the keys of metadata that rows can be told by; null:
+   * all. Throws InvalidInputError.
+   */
+  static async open(
+    settings: AuthSettings,
+    rules: HeaderRules,
+    findable: ReadonlySet<string> | null = null,
+  ): Promise<Authenticator> {
+    return new Authenticator(settings, rules, settings.project && (await ProjectAuth.load(settings.project, findable)));
   }
 
   /** Whether callers must say who they are. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Access } from '../core/access.ts';
 import type { AuthUser } from '../core/caller.ts';
-import { AuthRefusalError, ForbiddenError, UnauthorizedError } from '../core/errors.ts';
+import { AuthRefusalError, ForbiddenError, InvalidInputError, UnauthorizedError } from '../core/errors.ts';
 import { importExport, unusable, type ExportSource } from '../core/project-export.ts';
 import { requestUrl } from '../core/request-url.ts';
 import type { Decide } from './request-caller.ts';
@@ -19,16 +19,20 @@ interface Handlers {
 /** The authentication and authorisation that a project brings along, as LangGraph's `Auth` object. */
 export class ProjectAuth {
   readonly #handlers: Handlers;
-  private constructor(handlers: Handlers) {
+  readonly #findable: ReadonlySet<string> | null;
+  private constructor(handlers: Handlers, findable: ReadonlySet<string> | null) {
     this.#handlers = handlers;
+    this.#findable = findable;
   }
 
-  /** @throws InvalidInputError naming file and export: to serve without it would expose what it protects. */
-  static async load(source: ExportSource): Promise<ProjectAuth> {
+  /**
+   * `findable`: the keys of metadata that rows can be told by; null: all. @throws InvalidInputError naming file and export: to serve without it would expose what it protects.
+   */
+  static async load(source: ExportSource, findable: ReadonlySet<string> | null): Promise<ProjectAuth> {
     const handlers = handlersOf(await importExport(source, WHAT));
     if (!handlers) throw unusable(source, WHAT, 'it is no Auth object of @langchain/langgraph-sdk/auth');
     if (!handlers.authenticate) throw unusable(source, WHAT, 'it has no authenticate handler');
-    return new ProjectAuth(handlers);
+    return new ProjectAuth(handlers, findable);
   }
 
   /** Throws UnauthorizedError, AuthRefusalError, and whatever else the handler throws: that is a fault and not a refusal. */
@@ -39,6 +43,15 @@ export class ProjectAuth {
       return userOf({ ...answer, identity: answer.identity });
     }
     throw new UnauthorizedError('The request does not say who makes it: log in');
+  }
+
+  /** Nothing would be found, and nobody would know why. */
+  #requireFindable(access: Access): void {
+    const hidden = Object.keys(access.contains).find((key) => this.#findable?.has(key) === false);
+    if (hidden === undefined) return;
+    throw new InvalidInputError(
+      `Authorisation filters by metadata.${hidden}, which is encrypted: name it in BATON_CLEAR_METADATA, and it is stored in clear`,
+    );
   }
 
   /** Asks the most specific handler; what none is for is allowed, as LangGraph has it. */
@@ -52,6 +65,7 @@ export class ProjectAuth {
       const { permissions } = user;
       const access = Access.of(await refusing(() => handler({ event, resource, action, value, user, permissions })));
       if (!access) throw new ForbiddenError('You may not do this');
+      if (resource !== 'store') this.#requireFindable(access);
       return access;
     };
   }

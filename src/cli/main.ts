@@ -26,6 +26,10 @@ const COMMANDS: Record<string, Command> = {
     summary: 'make an API key, or one that encrypts',
     load: async () => (await import('./key.ts')).key,
   },
+  'rotate-keys': {
+    summary: 'wrap the keys of encrypted stores by the first of BATON_KEYS',
+    load: async () => (await import('./rotate-keys.ts')).rotateKeys,
+  },
   migrate: {
     summary: 'bring the databases up to date and end',
     load: async () => (await import('./migrate.ts')).migrate,

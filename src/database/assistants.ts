@@ -1,5 +1,6 @@
 import { Access, type Guarded } from '../core/access.ts';
 import type { Assistant } from '../core/assistant.ts';
+import { OF_NO_THREAD } from '../core/data-key.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Database, Queryable } from './database.ts';
 import { Filter, pageClause, type Page } from './filter.ts';
@@ -34,11 +35,12 @@ export class Assistants implements Guarded<Assistants> {
 
   /** Null when the id is taken. */
   async insert(assistant: NewAssistant): Promise<Assistant | null> {
+    const values = await fieldValues(this.#db, assistant.assistant_id, assistant);
     return this.#db.transaction(async (tx) => {
       const [row] = await tx.query<Assistant>(
         `insert into baton.assistants (assistant_id, ${VERSIONED}) values ($1, $2, $3, $4, $5, $6, $7)
          on conflict do nothing returning ${COLUMNS}`,
-        [assistant.assistant_id, ...fieldValues(assistant)],
+        [assistant.assistant_id, ...values],
       );
       if (!row) return null;
       await recordVersion(tx, row.assistant_id);
@@ -56,6 +58,7 @@ export class Assistants implements Guarded<Assistants> {
 
   /** Replaces the given fields (metadata is merged) and makes a new version, also when nothing was given. */
   async update(assistantId: string, patch: Partial<AssistantFields>): Promise<Assistant | null> {
+    const values = await fieldValues(this.#db, assistantId, patch);
     return this.#db.transaction(async (tx) => {
       // A statement of its own: the versions are counted after the lock was given.
       await tx.query('select 1 from baton.assistants where assistant_id = $1 for update', [assistantId]);
@@ -66,7 +69,7 @@ export class Assistants implements Guarded<Assistants> {
            version = (select max(version) + 1 from baton.assistant_versions v where v.assistant_id = a.assistant_id),
            updated_at = now()
          where assistant_id = $1 and metadata @> $8 returning ${COLUMNS}`,
-        [assistantId, ...fieldValues(patch), this.#access.contains],
+        [assistantId, ...values, this.#access.contains],
       );
       if (!row) return null;
       await recordVersion(tx, assistantId);
@@ -93,6 +96,7 @@ export class Assistants implements Guarded<Assistants> {
     assistantId: string,
     { metadata, limit, offset }: { metadata?: JsonObject | undefined; limit: number; offset: number },
   ): Promise<Omit<Assistant, 'updated_at'>[]> {
+    this.#db.sealing?.requireClear(metadata, 'metadata');
     return this.#db.query(
       `select assistant_id, ${VERSIONED}, version, created_at from baton.assistant_versions
        where assistant_id = $1 and metadata @> $2 and metadata @> $5 order by version desc limit $3 offset $4`,
@@ -101,6 +105,7 @@ export class Assistants implements Guarded<Assistants> {
   }
 
   async search(filter: AssistantFilter, page: AssistantPage): Promise<Assistant[]> {
+    this.#db.sealing?.requireClear(filter.metadata, 'metadata');
     const conditions = assistantConditions(filter, this.#access);
     const columns = {
       assistant_id: 'assistant_id',
@@ -114,6 +119,7 @@ export class Assistants implements Guarded<Assistants> {
   }
 
   async count(filter: AssistantFilter): Promise<number> {
+    this.#db.sealing?.requireClear(filter.metadata, 'metadata');
     const conditions = assistantConditions(filter, this.#access);
     const [row] = await this.#db.query<{ n: number }>(
       `select count(*) n from baton.assistants ${conditions.where}`,
@@ -139,10 +145,18 @@ function assistantConditions({ graph_id, name, metadata }: AssistantFilter, acce
     .andIf('metadata @> ?', metadata);
 }
 
-function fieldValues(fields: Partial<AssistantFields>): unknown[] {
-  return [fields.graph_id, fields.name, fields.description, fields.config, fields.context, fields.metadata].map(
-    (value) => value ?? null,
-  );
+/** What was not given stays null: whoever updates keeps what is there. Names are in clear, as they are searched for by parts. */
+async function fieldValues(database: Database, id: string, fields: Partial<AssistantFields>): Promise<unknown[]> {
+  const { graph_id, name, description, config, context, metadata } = fields;
+  const cells = await database.cells(OF_NO_THREAD);
+  return [
+    graph_id ?? null,
+    name ?? null,
+    description ? await cells.text(['assistant.description', id], description) : (description ?? null),
+    config ? await cells.json(['assistant.config', id], config) : null,
+    context ? await cells.json(['assistant.context', id], context) : null,
+    metadata ? await cells.metadata(['assistant.metadata', id], metadata) : null,
+  ];
 }
 
 async function recordVersion(tx: Queryable, assistantId: string): Promise<void> {

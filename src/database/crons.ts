@@ -1,17 +1,19 @@
 import { Access, type Guarded } from '../core/access.ts';
 import type { Cron, KeptCron } from '../core/cron.ts';
+import { OF_NO_THREAD } from '../core/data-key.ts';
 import { NotFoundError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Run } from '../core/run.ts';
 import { CHANNELS } from './channels.ts';
 import { breaksReference, type Database, type Queryable } from './database.ts';
 import { Filter, pageClause, type Page } from './filter.ts';
-import { enqueueRun, type RunPlan } from './runs.ts';
+import { enqueueRun, runColumns, type RunPlan } from './runs.ts';
+import type { Cells } from './sealing/cells.ts';
 import { lockThread } from './threads.ts';
 
 const COLUMNS = `cron_id, assistant_id, thread_id, on_run_completed, end_time, schedule, timezone, created_at, updated_at,
-  auth_user->>'identity' user_id, payload, next_run_date, metadata, enabled`;
-const KEPT = `${COLUMNS}, auth_user, has_key, headers, revision, now() now`;
+  auth_user, payload, next_run_date, metadata, enabled`;
+const KEPT = `${COLUMNS}, has_key, headers, revision, now() now`;
 const WAKE = `select pg_notify('${CHANNELS.crons}', '')`;
 
 export type NewCron = Omit<Cron, 'created_at' | 'updated_at' | 'user_id'>;
@@ -47,8 +49,10 @@ export class Crons implements Guarded<Crons> {
 
   /** Throws NotFoundError when its assistant or thread was deleted meanwhile. */
   async insert(cron: NewCron, { user, hasKey, headers }: KeptCron['maker']): Promise<Cron> {
+    const cells = await this.#db.cells(cron.thread_id ?? OF_NO_THREAD);
+    const values = await changeValues(cells, cron.cron_id, cron);
     try {
-      const [row] = await this.#db.query<Cron>(
+      const [row] = await this.#db.query<ShownRow>(
         `with wake as (${WAKE})
          insert into baton.crons (cron_id, assistant_id, thread_id, schedule, timezone, end_time, enabled, on_run_completed,
            payload, metadata, next_run_date, auth_user, has_key, headers)
@@ -57,13 +61,13 @@ export class Crons implements Guarded<Crons> {
           cron.cron_id,
           cron.assistant_id,
           cron.thread_id,
-          ...changeValues(cron),
-          user && JSON.stringify(user),
+          ...values,
+          user && (await cells.json(['cron.auth_user', cron.cron_id], user)),
           hasKey,
-          headers,
+          await cells.json(['cron.headers', cron.cron_id], headers),
         ],
       );
-      return row as Cron;
+      return shownCron(row as ShownRow);
     } catch (error) {
       if (breaksReference(error, 'crons_thread_id_fkey')) throw new NotFoundError('Thread', cron.thread_id ?? '');
       if (breaksReference(error, 'crons_assistant_id_fkey')) throw new NotFoundError('Assistant', cron.assistant_id);
@@ -81,17 +85,19 @@ export class Crons implements Guarded<Crons> {
 
   /** Null when it is gone, or was changed or run since it was read. */
   async change({ cron, revision }: KeptCron, change: CronChange): Promise<Cron | null> {
-    const [row] = await this.#db.query<Cron>(
+    const values = await changeValues(await this.#db.cells(cron.thread_id ?? OF_NO_THREAD), cron.cron_id, change);
+    const [row] = await this.#db.query<ShownRow>(
       `with wake as (${WAKE})
        update baton.crons set schedule = $3, timezone = $4, end_time = $5, enabled = $6, on_run_completed = $7, payload = $8,
          metadata = $9, next_run_date = $10, revision = revision + 1, updated_at = now()
        from wake where cron_id = $1 and revision = $2 and metadata @> $11 returning ${COLUMNS}`,
-      [cron.cron_id, revision, ...changeValues(change), this.#access.contains],
+      [cron.cron_id, revision, ...values, this.#access.contains],
     );
-    return row ?? null;
+    return row ? shownCron(row) : null;
   }
 
   async search(filter: CronFilter, page: CronPage): Promise<Cron[]> {
+    this.#db.sealing?.requireClear(filter.metadata, 'metadata');
     const conditions = cronConditions(filter, this.#access);
     const columns = {
       cron_id: 'cron_id',
@@ -103,10 +109,15 @@ export class Crons implements Guarded<Crons> {
       updated_at: 'updated_at',
     };
     const order = pageClause(conditions, page, columns, 'cron_id');
-    return this.#db.query(`select ${COLUMNS} from baton.crons ${conditions.where} ${order}`, conditions.values);
+    const rows = await this.#db.query<ShownRow>(
+      `select ${COLUMNS} from baton.crons ${conditions.where} ${order}`,
+      conditions.values,
+    );
+    return rows.map(shownCron);
   }
 
   async count(filter: CronFilter): Promise<number> {
+    this.#db.sealing?.requireClear(filter.metadata, 'metadata');
     const conditions = cronConditions(filter, this.#access);
     const [row] = await this.#db.query<{ n: number }>(
       `select count(*) n from baton.crons ${conditions.where}`,
@@ -147,11 +158,12 @@ export class Crons implements Guarded<Crons> {
    * Null when another one was faster. Errors as in {@link enqueueRun}.
    */
   async run({ cron, revision }: KeptCron, plan: RunPlan, nextRunDate: Date | null): Promise<Run | null> {
+    const columns = await runColumns(this.#db, plan.plan);
     return this.#db.transaction(async (tx) => {
       // The thread before the cron: its deletion takes them in that order, too.
       if (cron.thread_id !== null && !(await lockThread(tx, cron.thread_id))) return null;
       if (!(await reschedule(tx, { cron, revision }, nextRunDate))) return null;
-      return enqueueRun(tx, plan);
+      return enqueueRun(tx, plan, columns);
     });
   }
 
@@ -163,14 +175,18 @@ export class Crons implements Guarded<Crons> {
 
 const OF_GRAPHS = `exists (select 1 from baton.assistants a where a.assistant_id = crons.assistant_id and a.graph_id = any($1))`;
 
-type CronRow = Cron & {
-  auth_user: KeptCron['maker']['user'];
+type ShownRow = Omit<Cron, 'user_id'> & { auth_user: KeptCron['maker']['user'] };
+type CronRow = ShownRow & {
   has_key: boolean;
   headers: Record<string, string>;
 } & Pick<KeptCron, 'revision' | 'now'>;
 
-function keptCron({ auth_user: user, has_key: hasKey, headers, revision, now, ...cron }: CronRow): KeptCron {
-  return { cron, maker: { user, hasKey, headers }, revision, now };
+function shownCron({ auth_user, ...cron }: ShownRow): Cron {
+  return { ...cron, user_id: auth_user?.identity ?? null };
+}
+
+function keptCron({ has_key: hasKey, headers, revision, now, ...row }: CronRow): KeptCron {
+  return { cron: shownCron(row), maker: { user: row.auth_user, hasKey, headers }, revision, now };
 }
 
 /** False when somebody else has it in his hands, or had since it was read. */
@@ -188,15 +204,15 @@ async function reschedule(
   return rows.length > 0;
 }
 
-function changeValues(change: CronChange): unknown[] {
+async function changeValues(cells: Cells, cronId: string, change: CronChange): Promise<unknown[]> {
   return [
     change.schedule,
     change.timezone,
     change.end_time,
     change.enabled,
     change.on_run_completed,
-    JSON.stringify(change.payload),
-    change.metadata,
+    await cells.json(['cron.payload', cronId], change.payload),
+    await cells.metadata(['cron.metadata', cronId], change.metadata),
     change.next_run_date,
   ];
 }

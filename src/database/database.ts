@@ -1,6 +1,8 @@
 import type { Logger } from 'pino';
 import { Client, DatabaseError, Pool, types, type PoolConfig } from 'pg';
 import { Listener } from './listener.ts';
+import { type Cells, plainCells } from './sealing/cells.ts';
+import type { Sealing } from './sealing/sealing.ts';
 
 /** What repositories ask of a database: the pool itself or one transaction on it. */
 export interface Queryable {
@@ -21,6 +23,8 @@ export class Database implements Queryable {
   readonly pool: Pool;
   readonly listener: Listener;
   readonly url: string;
+  /** Seals what rows hold of users; null: nothing is. What is read is opened by itself. */
+  sealing: Sealing | null = null;
   /** Statement text -> name: each text is parsed and planned once a connection. Only for texts from the source, never built ones. */
   readonly #names = new Map<string, string>();
 
@@ -50,11 +54,21 @@ export class Database implements Queryable {
 
   async query<T>(text: string, values: readonly unknown[] = []): Promise<T[]> {
     const { rows } = await this.pool.query({ text, values: [...values] });
-    return rows as T[];
+    return this.#opened(rows as T[]);
+  }
+
+  /** What writes the columns of a thread; '' = of no thread. Not within a transaction. */
+  cells(threadId: string): Cells | Promise<Cells> {
+    return this.sealing?.cells(threadId) ?? plainCells;
   }
 
   /** As `query`, planned once a connection: for the few statements that every run executes. */
   async prepared<T>(text: string, values: readonly unknown[] = []): Promise<T[]> {
+    return this.#opened(await this.preparedAsStored<T>(text, values));
+  }
+
+  /** As `prepared`, for whoever opens the rows one by one, so that none suffers for another. */
+  async preparedAsStored<T>(text: string, values: readonly unknown[]): Promise<T[]> {
     let name = this.#names.get(text);
     if (name === undefined) {
       name = `baton_${this.#names.size}`;
@@ -79,7 +93,7 @@ export class Database implements Queryable {
       const result = await work({
         query: async <R>(text: string, values: readonly unknown[] = []) => {
           const [{ rows }] = await Promise.all([client.query({ text, values: [...values] }), begun]);
-          return rows as R[];
+          return this.#opened(rows as R[]);
         },
       });
       await client.query('commit');
@@ -93,6 +107,10 @@ export class Database implements Queryable {
       client.off('error', onLost);
       client.release(broken);
     }
+  }
+
+  #opened<T>(rows: T[]): T[] | Promise<T[]> {
+    return this.sealing === null ? rows : this.sealing.open(rows);
   }
 
   async close(): Promise<void> {

@@ -125,14 +125,16 @@ async function take(tx: Queryable, row: Row, { attempt, hands }: EffectRequest):
 async function takeEvent(tx: Queryable, request: EffectRequest, effectId: string): Promise<StoredState | null> {
   const { call, attempt, encodeEvent } = request;
   if (call.kind !== 'event') return null;
-  const [event] = await tx.query<{ payload: Json; received_at: string }>(
+  const [event] = await tx.query<{ payload: Json; received_at: string; thread_id: string; name: string }>(
     `update baton.thread_events set taken_by = $3 where thread_id = $1 and position = (
        select position from baton.thread_events where thread_id = $1 and name = $2 and taken_by is null
        order by position limit 1 for update
-     ) returning payload, created_at received_at`,
+     ) returning thread_id, name, payload, created_at received_at`,
     [attempt.thread_id, call.name, effectId],
   );
-  return event ? settled(tx, effectId, await encodeEvent(event, effectId)) : null;
+  if (!event) return null;
+  const { payload, received_at } = event;
+  return settled(tx, effectId, await encodeEvent({ payload, received_at }, effectId));
 }
 
 async function expire(tx: Queryable, { call, encodeEvent }: EffectRequest, effectId: string): Promise<StoredState> {

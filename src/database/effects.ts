@@ -7,6 +7,7 @@ import {
   type EffectStatus,
   type EffectTurn,
 } from '../core/effect.ts';
+import { OF_NO_THREAD } from '../core/data-key.ts';
 import { FencedError, NotFoundError } from '../core/errors.ts';
 import { uuidv7 } from '../core/ids.ts';
 import type { Json } from '../core/json.ts';
@@ -35,6 +36,12 @@ export interface BranchNote {
   left: string;
 }
 
+interface SealedCall {
+  call: EffectCall;
+  /** Of a key of the caller's own, to be shown. */
+  sealedKey: string | null;
+}
+
 /** The ledger of effects. A row is written before a node goes on, so that whoever executes it again finds it. */
 export class Effects implements Guarded<Effects> {
   readonly #db: Database;
@@ -52,12 +59,20 @@ export class Effects implements Guarded<Effects> {
    * Takes the turn of an effect, or says how it stands. Throws FencedError when the run is no longer this attempt's, and
    * ConflictError when the same effect was recorded for something else.
    */
-  async come(request: EffectRequest): Promise<StoredState> {
+  async come(asked: EffectRequest): Promise<StoredState> {
+    const { call, sealedKey } = await this.#sealed(asked.call, asked.attempt, asked.effectId);
+    const request = { ...asked, call, sealedKey };
     return (await this.#insert(request)) ?? this.#db.transaction((tx) => claimEffect(tx, request));
   }
 
   /** Null when it was there before, or the run is no longer this attempt's. */
-  async #insert({ effectId, call, attempt, hands }: EffectRequest): Promise<StoredState | null> {
+  async #insert({
+    effectId,
+    call,
+    sealedKey,
+    attempt,
+    hands,
+  }: EffectRequest & { sealedKey: string | null }): Promise<StoredState | null> {
     const { timeout } = call;
     if (call.kind === 'effect') hands.take(effectId);
     const [made] = await this.#db.prepared<{ now_ms: number; left_ms: number | null }>(INSERT, [
@@ -73,6 +88,7 @@ export class Effects implements Guarded<Effects> {
       call.checkpointId,
       timeout && 'ms' in timeout ? timeout.ms : null,
       timeout && 'until' in timeout ? timeout.until : null,
+      sealedKey,
     ]);
     // Of an event: it may have been told before.
     if (!made || call.kind === 'event') return null;
@@ -89,8 +105,10 @@ export class Effects implements Guarded<Effects> {
     });
   }
 
-  async failed(turn: EffectTurn, failure: EffectFailure, retryMs: number | null): Promise<void> {
-    const value = JSON.stringify(failure);
+  /** @param owner The thread that it goes with; of scope `global` none. */
+  async failed(turn: EffectTurn, failure: EffectFailure, retryMs: number | null, owner: string): Promise<void> {
+    const cells = await this.#db.cells(owner);
+    const value = await cells.json(['effect.error', turn.effectId], failure, failure.final ? { final: true } : {});
     if (retryMs === null) {
       await this.#end(turn, 'failed', { change: 'error = $4, ended_at = now(), wake_at = null', value });
     } else {
@@ -109,12 +127,13 @@ export class Effects implements Guarded<Effects> {
   }
 
   /** What was done in this thread at the same site, at other places: in other branches, or earlier in this one. */
-  async elsewhere({ thread_id }: AttemptRef, call: EffectCall): Promise<DoneElsewhere[]> {
+  async elsewhere(attempt: AttemptRef, asked: EffectCall): Promise<DoneElsewhere[]> {
+    const { call } = await this.#sealed(asked, attempt, '');
     return this.#db.query(
       `select effect_id, args_hash, checkpoint_id, reused_from, led_to, place = $5 is_here from baton.effects
        where thread_id = $1 and name = $2 and key = $3 and scope = 'step' and site = $4 and (status = 'done' or place = $5)
        order by started_at, effect_id`,
-      [thread_id, call.name, call.key, call.site, call.place],
+      [attempt.thread_id, call.name, call.key, call.site, call.place],
     );
   }
 
@@ -145,14 +164,16 @@ export class Effects implements Guarded<Effects> {
 
   /** Records that an effect was done as another one: its result is the other's. */
   async adopt(attempt: AttemptRef, call: EffectCall, from: string): Promise<void> {
+    const effectId = uuidv7();
+    const { sealedKey } = await this.#sealed(call, attempt, effectId);
     await this.#db.query(
       `insert into baton.effects (effect_id, kind, scope, thread_id, place, name, key, site, args_hash, status, attempts, run_id,
-         by_thread_id, fencing_token, node, checkpoint_id, idempotency_key, result, reused_from, ended_at)
+         by_thread_id, fencing_token, node, checkpoint_id, idempotency_key, result, reused_from, sealed_key, ended_at)
        select $1::uuid, e.kind, e.scope, r.thread_id, $2::text, e.name, e.key, e.site, e.args_hash, e.status, 0, r.run_id, r.thread_id,
-         r.fencing_token, $3::text, $4::text, e.idempotency_key, e.result, coalesce(e.reused_from, e.effect_id), now()
+         r.fencing_token, $3::text, $4::text, e.idempotency_key, e.result, coalesce(e.reused_from, e.effect_id), $8::text, now()
        from baton.effects e, baton.runs r
        where e.effect_id = $5 and r.run_id = $6 and r.fencing_token = $7 and r.status = 'running' on conflict do nothing`,
-      [uuidv7(), call.place, call.node, call.checkpointId, from, attempt.run_id, attempt.fencing_token],
+      [effectId, call.place, call.node, call.checkpointId, from, attempt.run_id, attempt.fencing_token, sealedKey],
     );
   }
 
@@ -169,12 +190,13 @@ export class Effects implements Guarded<Effects> {
   /** The effects of a thread, the oldest first. Throws NotFoundError. */
   async list(threadId: string, page: { limit: number; offset: number }): Promise<Effect[]> {
     await this.#requireThread(threadId);
-    return this.#db.query(
-      `select effect_id, kind, name, scope, case when starts_with(key, '${COUNTED_KEY}') then null else key end key, status, attempts, idempotency_key, node, run_id, checkpoint_id, error, wake_at,
+    const rows = await this.#db.query<Effect & { shown_key: string | null }>(
+      `select effect_id, kind, name, scope, case when starts_with(key, '${COUNTED_KEY}') then null else key end key, sealed_key shown_key, status, attempts, idempotency_key, node, run_id, checkpoint_id, error, wake_at,
          started_at, ended_at, extract(epoch from ended_at - started_at)::float8 * 1000 duration_ms, reused_from
        from baton.effects where by_thread_id = $1 order by started_at, effect_id limit $2 offset $3`,
       [threadId, page.limit, page.offset],
     );
+    return rows.map(({ shown_key, ...effect }) => Object.assign(effect, { key: shown_key ?? effect.key }));
   }
 
   /** Ends the sleeps of a thread early, or those of one name. Returns how many. Throws NotFoundError. */
@@ -197,12 +219,16 @@ export class Effects implements Guarded<Effects> {
    * Throws NotFoundError.
    */
   async tell(threadId: string, event: { name: string; payload: Json; event_id: string | null }): Promise<boolean> {
+    await this.#requireThread(threadId);
+    const cells = await this.#db.cells(threadId);
+    const payload = await cells.json(['told.payload', `${threadId} ${event.name}`], event.payload);
+    const eventId = event.event_id && cells.name('told', event.event_id);
     return this.#db.transaction(async (tx) => {
       if (!(await lockThread(tx, threadId, this.#access))) throw new NotFoundError('Thread', threadId);
       const told = await tx.query(
         `insert into baton.thread_events (thread_id, name, payload, event_id) values ($1, $2, $3, $4)
          on conflict (thread_id, event_id) do nothing returning 1`,
-        [threadId, event.name, JSON.stringify(event.payload), event.event_id],
+        [threadId, event.name, payload, eventId],
       );
       const waiting = await tx.query(
         `select pg_notify('${CHANNELS.effects}', effect_id::text) from baton.effects
@@ -212,6 +238,18 @@ export class Effects implements Guarded<Effects> {
       if (told.length > 0 && waiting.length > 0) await rouse(tx, threadId);
       return told.length > 0;
     });
+  }
+
+  /** The call as the ledger knows it: its key and the hash of its arguments by names that tell nobody what they are. */
+  async #sealed(call: EffectCall, attempt: AttemptRef, effectId: string): Promise<SealedCall> {
+    if (this.#db.sealing === null) return { call, sealedKey: null };
+    const cells = await this.#db.cells(call.scope === 'global' ? OF_NO_THREAD : attempt.thread_id);
+    const argsHash = call.argsHash && cells.name('effect arguments', call.argsHash);
+    if (call.key.startsWith(COUNTED_KEY)) return { call: { ...call, argsHash }, sealedKey: null };
+    return {
+      call: { ...call, argsHash, key: cells.name('effect key', call.key) },
+      sealedKey: await cells.text(['effect.shown_key', effectId], call.key),
+    };
   }
 
   async #requireThread(threadId: string): Promise<void> {
@@ -250,9 +288,9 @@ async function rouse(tx: Queryable, threadId: string): Promise<void> {
 
 const INSERT = `
   insert into baton.effects (effect_id, kind, scope, thread_id, place, name, key, site, args_hash, status, run_id, by_thread_id,
-    fencing_token, node, checkpoint_id, wake_at, idempotency_key)
+    fencing_token, node, checkpoint_id, wake_at, idempotency_key, sealed_key)
   select $1::uuid, $2::text, $3::text, $4::uuid, $5::text, $6::text, $7::text, $8::text, $9::text, $10::text, run_id, thread_id,
-    fencing_token, $13::text, $14::text, coalesce($16::timestamptz, now() + $15::float8 * interval '1 millisecond'), $1::uuid::text
+    fencing_token, $13::text, $14::text, coalesce($16::timestamptz, now() + $15::float8 * interval '1 millisecond'), $1::uuid::text, $17::text
   from baton.runs where run_id = $11::uuid and fencing_token = $12::bigint and status = 'running'
   on conflict do nothing
   returning extract(epoch from now())::float8 * 1000 now_ms, extract(epoch from wake_at - now())::float8 * 1000 left_ms`;

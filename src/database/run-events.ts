@@ -10,6 +10,7 @@ const HIGHEST = '(select max(seq) from unnest($1::uuid[], $3::int[]) e(id, seq) 
 /** One event with the attempt that it comes from. */
 export interface AttributedEvent extends RunEvent {
   run_id: string;
+  thread_id: string;
   fencing_token: number;
 }
 
@@ -44,7 +45,7 @@ export class RunEvents {
         events.map((event) => event.fencing_token),
         events.map((event) => event.seq),
         events.map((event) => event.event),
-        events.map((event) => event.data),
+        await this.#sealed(events),
         events.map((event) => event.at),
       ],
     );
@@ -53,10 +54,11 @@ export class RunEvents {
 
   /** The events after `seq`, in order. An empty answer for a run that exists means: none yet. */
   async after(runId: string, seq: number, limit: number): Promise<RunEvent[]> {
-    return this.#db.prepared(
-      `select ${COLUMNS} from baton.run_events where run_id = $1 and seq > $2 order by seq limit $3`,
+    const rows = await this.#db.prepared<RunEvent>(
+      `select ${this.#columns} from baton.run_events where run_id = $1 and seq > $2 order by seq limit $3`,
       [runId, seq, limit],
     );
+    return rows.map(shown);
   }
 
   /**
@@ -75,10 +77,10 @@ export class RunEvents {
   /** The latest event of that name, for whoever came after it was sent. */
   async last(runId: string, event: string): Promise<RunEvent | null> {
     const [row] = await this.#db.query<RunEvent>(
-      `select ${COLUMNS} from baton.run_events where run_id = $1 and event = $2 order by seq desc limit 1`,
+      `select ${this.#columns} from baton.run_events where run_id = $1 and event = $2 order by seq desc limit 1`,
       [runId, event],
     );
-    return row ?? null;
+    return row ? shown(row) : null;
   }
 
   /** Whether the run may still write to its log: it exists and has not ended. */
@@ -89,4 +91,24 @@ export class RunEvents {
     );
     return rows.length > 0;
   }
+
+  /** A sealed event says nothing of the run that it is bound to: its row does. */
+  get #columns(): string {
+    return this.#db.sealing === null ? COLUMNS : `run_id, ${COLUMNS}`;
+  }
+
+  async #sealed(events: readonly AttributedEvent[]): Promise<string[]> {
+    if (this.#db.sealing === null) return events.map(({ data }) => data);
+    const sealed: string[] = [];
+    for (const { thread_id, run_id, seq, data } of events) {
+      const cells = await this.#db.cells(thread_id);
+      sealed.push(await cells.text(['event.data', `${run_id} ${seq}`], data));
+    }
+    return sealed;
+  }
+}
+
+function shown(row: RunEvent): RunEvent {
+  const { seq, event, data, at } = row;
+  return { seq, event, data, at };
 }

@@ -1,6 +1,6 @@
 import type { AuthUser } from '../core/caller.ts';
 import { PARK_REASONS, type Parking, type ParkReason } from '../core/effect.ts';
-import { FencedError } from '../core/errors.ts';
+import { FencedError, ServiceError } from '../core/errors.ts';
 import { END_EVENT } from '../core/run-event.ts';
 import type { CancelAction, Run, RunError, RunStatus } from '../core/run.ts';
 import { DEFAULT_STORE } from '../core/state-store.ts';
@@ -8,6 +8,7 @@ import type { ThreadOutcome } from '../core/thread.ts';
 import { CHANNELS, notifyEvents } from './channels.ts';
 import { breaksUnique, type Database } from './database.ts';
 import { NEVER } from './runs.ts';
+import type { Sealing } from './sealing/sealing.ts';
 import { lockThread, outcomeValues, SETTLE, showOutcome } from './threads.ts';
 
 /** A run in the hands of a worker. */
@@ -25,6 +26,8 @@ export interface ClaimedRun extends Run {
   state_store: string | null;
   /** Who asked for it; null where there is no authentication. Forgotten when the run has ended. */
   auth_user: AuthUser | null;
+  /** Why what was asked for cannot be read; then nothing of it can be used. */
+  fault?: ServiceError;
 }
 
 /** What a heartbeat tells of a run that is still this worker's. */
@@ -75,7 +78,8 @@ export class RunQueue {
     leaseMs: number;
   }): Promise<ClaimedRun[]> {
     try {
-      return await this.#db.prepared<ClaimedRun>(CLAIM, [workerId, graphIds, limit, leaseMs]);
+      const runs = await this.#db.preparedAsStored<ClaimedRun>(CLAIM, [workerId, graphIds, limit, leaseMs]);
+      return this.#db.sealing === null ? runs : await openEach(this.#db.sealing, runs);
     } catch (error) {
       // Two workers may both see a thread as idle; the index lets one of them have it. The other looks again later.
       if (breaksUnique(error, 'runs_one_running_per_thread')) return [];
@@ -110,27 +114,34 @@ export class RunQueue {
 
   /** The end of a run: its status, the thread's, and the log's last row, in one transaction. Throws FencedError. */
   async finish(attempt: AttemptRef, end: RunEnd): Promise<void> {
+    const { run_id, thread_id } = attempt;
+    const cells = await this.#db.cells(thread_id);
+    const error = end.error && (await cells.json(['run.error', run_id], end.error));
+    const ended = JSON.stringify({ status: end.status });
+    const data = await cells.text(['event.data', `${run_id} ${end.endSeq}`], ended);
+    const shown = await outcomeValues(this.#db, thread_id, end.outcome);
     await this.#db.transaction(async (tx) => {
-      const [, ended] = await Promise.all([
-        lockThread(tx, attempt.thread_id),
+      const [, finished] = await Promise.all([
+        lockThread(tx, thread_id),
         tx.query(FINISH, [
-          attempt.run_id,
+          run_id,
           attempt.fencing_token,
           end.status,
-          end.error && JSON.stringify(end.error),
+          error,
           end.endSeq,
-          JSON.stringify({ status: end.status }),
+          data,
           end.endAt,
           end.pauses,
-          ...outcomeValues(end.outcome),
+          ...shown,
         ]),
       ]);
-      if (ended.length === 0) throw new FencedError(attempt.thread_id);
+      if (finished.length === 0) throw new FencedError(thread_id);
     });
   }
 
   /** The end of a run that is undone: its row and its log go, the thread shows what it was before. Throws FencedError. */
   async remove(attempt: AttemptRef, outcome: ThreadOutcome): Promise<void> {
+    const shown = await outcomeValues(this.#db, attempt.thread_id, outcome);
     await this.#db.transaction(async (tx) => {
       await lockThread(tx, attempt.thread_id);
       const removed = await tx.query(
@@ -141,7 +152,7 @@ export class RunQueue {
         [attempt.run_id, attempt.fencing_token],
       );
       if (removed.length === 0) throw new FencedError(attempt.thread_id);
-      await tx.query(SETTLE, [attempt.thread_id, ...outcomeValues(outcome)]);
+      await tx.query(SETTLE, [attempt.thread_id, ...shown]);
     });
   }
 
@@ -208,6 +219,19 @@ export class RunQueue {
     );
     return rows.map((row) => row.thread_id);
   }
+}
+
+/** One that cannot be read must not keep others from their worker. */
+async function openEach(sealing: Sealing, runs: ClaimedRun[]): Promise<ClaimedRun[]> {
+  for (const run of runs) {
+    try {
+      await sealing.open([run]);
+    } catch (error) {
+      if (!(error instanceof ServiceError) || error.code !== 'unreadable_value') throw error;
+      run.fault = error;
+    }
+  }
+  return runs;
 }
 
 /** When the first of the effects $4 can go on. */

@@ -1,6 +1,7 @@
 import { Access, type Guarded } from '../core/access.ts';
 import type { RunConfig } from '../core/assistant.ts';
 import type { AuthUser } from '../core/caller.ts';
+import { OF_NO_THREAD } from '../core/data-key.ts';
 import { BusyError, NotFoundError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { planMultitask } from '../core/multitask.ts';
@@ -66,9 +67,10 @@ export class Runs implements Guarded<Runs> {
 
   /** One statement, or one transaction of {@link enqueueRun}. Throws as that does. */
   async enqueue(request: EnqueueRequest): Promise<Run> {
+    const columns = await runColumns(this.#db, request);
     return (
-      (await this.#enqueueAlone(request)) ??
-      this.#db.transaction((tx) => enqueueRun(tx, { access: this.#access, plan: request }))
+      (await this.#enqueueAlone(request, columns)) ??
+      this.#db.transaction((tx) => enqueueRun(tx, { access: this.#access, plan: request }, columns))
     );
   }
 
@@ -76,13 +78,13 @@ export class Runs implements Guarded<Runs> {
    * On a thread that is new or idle there is nobody to make room, which its row alone tells: whoever adds a run marks it.
    * Null when it is another one, or one that cannot be had.
    */
-  async #enqueueAlone(request: EnqueueRequest): Promise<Run | null> {
+  async #enqueueAlone(request: EnqueueRequest, columns: RunColumns): Promise<Run | null> {
     const [row] = await this.#db.prepared<Run>(ENQUEUE_ALONE, [
-      ...enqueueValues(request),
+      ...columns.values,
       this.#access.contains,
       request.ifThreadMissing === 'create',
       request.run.kwargs.temporary_thread,
-      request.newThreadMetadata,
+      columns.newThreadMetadata,
     ]);
     return row ?? null;
   }
@@ -197,9 +199,9 @@ const ENQUEUE_ALONE = `
  * Applies the multitask strategy, inserts the run, marks the thread busy and wakes a worker. A paused thread goes on with it.
  * Throws NotFoundError (thread), OtherStoreError and BusyError (`reject`).
  */
-export async function enqueueRun(tx: Queryable, { access, plan }: RunPlan): Promise<Run> {
+export async function enqueueRun(tx: Queryable, { access, plan }: RunPlan, columns: RunColumns): Promise<Run> {
   const { run } = plan;
-  const isNew = plan.ifThreadMissing === 'create' && (await insertThread(tx, plan));
+  const isNew = plan.ifThreadMissing === 'create' && (await insertThread(tx, plan, columns));
   if (!isNew && !(await lockThread(tx, run.thread_id, access))) throw new NotFoundError('Thread', run.thread_id);
   await checkStore(tx, plan);
   await makeRoom(tx, run);
@@ -212,28 +214,50 @@ export async function enqueueRun(tx: Queryable, { access, plan }: RunPlan): Prom
      select $1, $2, $3, $4, 'pending', $5, $6, $7, now() + $8 * interval '1 millisecond', $9,
        coalesce((${FIRST_AFTER_PAUSE}), nextval(pg_get_serial_sequence('baton.runs', 'position'))) from wake
      returning ${COLUMNS}`,
-    enqueueValues(plan),
+    columns.values,
   );
   if (!row) throw new NotFoundError('Thread', run.thread_id);
   return row;
 }
 
-/** The run ($1 to $9), and what its thread takes from it ($10 to $12). */
-function enqueueValues({ run, user, delayMs, threadMetadata, threadConfig, stateStores }: EnqueueRequest): unknown[] {
-  return [
-    run.run_id,
-    run.thread_id,
-    run.assistant_id,
-    run.graph_id,
-    JSON.stringify(run.kwargs),
-    run.metadata,
-    run.multitask_strategy,
-    delayMs,
-    user && JSON.stringify(user),
-    threadMetadata,
-    threadConfig,
-    stateStores,
-  ];
+/** A request as columns take it. */
+export interface RunColumns {
+  /** The run ($1 to $9), and what its thread takes from it ($10 to $12). */
+  values: unknown[];
+  newThreadMetadata: JsonObject;
+}
+
+/** Before the transaction in which the run is queued. */
+export async function runColumns(database: Database, plan: EnqueueRequest): Promise<RunColumns> {
+  const { run, user, delayMs, threadMetadata, threadConfig, newThreadMetadata, stateStores } = plan;
+  const { run_id, thread_id, kwargs } = run;
+  const cells = await database.cells(thread_id);
+  return {
+    values: [
+      run_id,
+      thread_id,
+      run.assistant_id,
+      run.graph_id,
+      await cells.json(['run.kwargs', run_id], kwargs, await shownKwargs(database, run)),
+      await cells.metadata(['run.metadata', run_id], run.metadata),
+      run.multitask_strategy,
+      delayMs,
+      user && (await cells.json(['run.auth_user', run_id], user)),
+      await cells.metadata(['thread.metadata', thread_id], threadMetadata),
+      await cells.json(['thread.config', thread_id], threadConfig),
+      stateStores,
+    ],
+    newThreadMetadata: await cells.metadata(['thread.metadata', thread_id], newThreadMetadata),
+  };
+}
+
+/** What SQL needs of sealed kwargs. The webhook is told of the run's end also when the thread, with its key, is gone. */
+async function shownKwargs(database: Database, { run_id, kwargs }: EnqueueRequest['run']): Promise<JsonObject> {
+  const shown: JsonObject = kwargs.protocol ? { protocol: kwargs.protocol } : {};
+  if (database.sealing === null || kwargs.webhook === undefined) return shown;
+  const server = await database.cells(OF_NO_THREAD);
+  const host = URL.canParse(kwargs.webhook) ? server.name('host', new URL(kwargs.webhook).host) : '';
+  return { ...shown, webhook: await server.text(['run.url', run_id], kwargs.webhook, host) };
 }
 
 /** Only a run that waits says so. */
@@ -251,7 +275,11 @@ async function checkStore(tx: Queryable, { run: { thread_id }, stateStores }: En
 }
 
 /** False when there is such a thread already. Whoever made it holds its lock. */
-async function insertThread(tx: Queryable, { run, newThreadMetadata }: EnqueueRequest): Promise<boolean> {
+async function insertThread(
+  tx: Queryable,
+  { run }: EnqueueRequest,
+  { newThreadMetadata }: RunColumns,
+): Promise<boolean> {
   const made = await tx.query(
     `insert into baton.threads (thread_id, temporary, metadata)
      select $1::uuid, $2::boolean, $3::jsonb ${UNLESS_DELETED} on conflict do nothing returning 1`,

@@ -1,5 +1,6 @@
 import { Access, type Guarded } from '../core/access.ts';
 import type { Json, JsonObject } from '../core/json.ts';
+import type { RunKwargs } from '../core/run.ts';
 import type { Database } from './database.ts';
 
 /** A run in the order in which the runs of its thread began; one that was dropped before it began counts from then. */
@@ -22,7 +23,9 @@ export interface ChangeTurn {
   at: number;
 }
 
-const RUN_TURN = `turn, run_id, graph_id, kwargs->>'protocol' protocol, kwargs->'command'->'resume' resume`;
+/** Of kwargs that are sealed all has to be read. */
+const RUN_TURN = `turn, run_id, graph_id, kwargs->>'protocol' protocol, kwargs->'command'->'resume' resume,
+  case when kwargs->'$sealed' is not null then kwargs end kwargs`;
 
 /** Whether thread $1 is within the access. */
 const visible = (access: string) =>
@@ -57,23 +60,23 @@ export class ThreadTurns implements Guarded<ThreadTurns> {
       `(select ${RUN_TURN}, null::json checkpoint, null::bigint at
         from baton.runs where thread_id = $1 and turn >= $2 order by turn limit $3)
        union all
-       (select turn, null, null, null, null, checkpoint, (extract(epoch from created_at) * 1000)::bigint
+       (select turn, null, null, null, null, null, checkpoint, (extract(epoch from created_at) * 1000)::bigint
         from baton.thread_changes where thread_id = $1 and turn >= $2 order by turn limit $3)
        order by turn limit $3`,
       [threadId, turn, limit],
     );
-    return rows as unknown as Turn[];
+    return rows.map((row) => (row['run_id'] === null ? row : runTurn(row))) as unknown as Turn[];
   }
 
   /** A run that has begun, the latest one when it is not named. */
   async ofRun(threadId: string, runId: string | undefined): Promise<RunTurn | null> {
-    const [row] = await this.#db.query<RunTurn>(
+    const [row] = await this.#db.query<Record<string, unknown>>(
       `select ${RUN_TURN} from baton.runs
        where thread_id = $1 and turn is not null and ($2::uuid is null or run_id = $2) and ${visible('$3')}
        order by turn desc limit 1`,
       [threadId, runId ?? null, this.#access.contains],
     );
-    return row ?? null;
+    return row ? runTurn(row) : null;
   }
 
   /** The latest one, with how far its log goes (-1 = nothing is in it) and whether that is its end. */
@@ -89,4 +92,9 @@ export class ThreadTurns implements Guarded<ThreadTurns> {
     );
     return row ?? null;
   }
+}
+
+function runTurn({ kwargs, ...turn }: Record<string, unknown>): RunTurn {
+  const { command } = (kwargs ?? {}) as Partial<RunKwargs>;
+  return (command ? { ...turn, resume: command.resume ?? null } : turn) as unknown as RunTurn;
 }

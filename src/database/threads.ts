@@ -1,11 +1,12 @@
 import { Access, type Guarded } from '../core/access.ts';
-import { BusyError, NotFoundError } from '../core/errors.ts';
+import { BusyError, InvalidInputError, NotFoundError } from '../core/errors.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import type { Thread, ThreadOutcome, ThreadStatus, ThreadTtl, TtlStrategy } from '../core/thread.ts';
 import { DEFAULT_STORE, OtherStoreError } from '../core/state-store.ts';
 import { CHANNELS, notifyEvents } from './channels.ts';
 import type { Database, Queryable } from './database.ts';
 import { Filter, pageClause, type Page } from './filter.ts';
+import { KEY_CACHE_MS } from './sealing/thread-keys.ts';
 
 const COLUMNS = `thread_id, status, metadata, config, values, interrupts, error, created_at, updated_at, state_updated_at,
   nullif(state_store, '${DEFAULT_STORE}') state_store`;
@@ -57,7 +58,7 @@ export class Threads implements Guarded<Threads> {
       `insert into baton.threads (thread_id, metadata, ttl_minutes, expires_at, ttl_strategy)
        select $1::uuid, $2::jsonb, $3::float8, now() + $3 * interval '1 minute', $4 ${UNLESS_DELETED}
        on conflict do nothing returning ${COLUMNS}`,
-      [thread.thread_id, thread.metadata, thread.ttl_minutes ?? null, thread.ttl_strategy ?? 'delete'],
+      [thread.thread_id, await this.#metadata(thread), thread.ttl_minutes ?? null, thread.ttl_strategy ?? 'delete'],
     );
     return row ?? null;
   }
@@ -71,13 +72,14 @@ export class Threads implements Guarded<Threads> {
   }
 
   /** Merges metadata; with `ttl_minutes` the thread is kept that long from now. */
-  async update({ thread_id, metadata, ttl_minutes, ttl_strategy }: NewThread): Promise<Thread | null> {
+  async update(change: NewThread): Promise<Thread | null> {
+    const { thread_id, ttl_minutes, ttl_strategy } = change;
     const [row] = await this.#db.query<Thread>(
       `update baton.threads set metadata = metadata || $2, updated_at = now(),
          ttl_minutes = coalesce($4, ttl_minutes), expires_at = coalesce(now() + $4 * interval '1 minute', expires_at),
          ttl_strategy = coalesce($5, ttl_strategy)
        where thread_id = $1 and metadata @> $3 returning ${COLUMNS}`,
-      [thread_id, metadata, this.#access.contains, ttl_minutes ?? null, ttl_strategy ?? null],
+      [thread_id, await this.#metadata(change), this.#access.contains, ttl_minutes ?? null, ttl_strategy ?? null],
     );
     return row ?? null;
   }
@@ -196,9 +198,15 @@ export class Threads implements Guarded<Threads> {
     return row?.held ?? false;
   }
 
-  /** The state of a deleted thread is gone too: its id may be used again. */
+  /** The state of a deleted thread is gone too: its id may be used again, once no process can have its key in memory any more. */
   async forgetDeleted(threadId: string): Promise<void> {
-    await this.#db.query('delete from baton.deleted_threads where thread_id = $1', [threadId]);
+    await this.#db.query(
+      `with rested as (
+         delete from baton.deleted_threads where thread_id = $1 and deleted_at <= now() - $2 * interval '1 millisecond' returning thread_id
+       )
+       delete from baton.thread_keys k using rested where k.thread_id = rested.thread_id::text`,
+      [threadId, this.#restsMs],
+    );
   }
 
   /** A thread whose deletion was not brought to its end. */
@@ -214,7 +222,7 @@ export class Threads implements Guarded<Threads> {
   async halfDeleted(olderThanMs: number): Promise<string[]> {
     const rows = await this.#db.query<{ thread_id: string }>(
       `select thread_id from baton.deleted_threads where deleted_at < now() - $1 * interval '1 millisecond' limit 100`,
-      [olderThanMs],
+      [Math.max(olderThanMs, this.#restsMs)],
     );
     return rows.map((row) => row.thread_id);
   }
@@ -253,11 +261,12 @@ export class Threads implements Guarded<Threads> {
     token: number,
     checkpoint: Json = null,
   ): Promise<Thread | null> {
+    const shown = await outcomeValues(this.#db, threadId, outcome);
     return this.#db.transaction(async (tx) => {
       if (!(await lockThread(tx, threadId, this.#access))) return null;
       const [row] = await tx.query<Thread>(
         `${SETTLE} and not exists (select 1 from baton.runs r where r.thread_id = $1 and r.fencing_token > $6) returning ${COLUMNS}`,
-        [threadId, ...outcomeValues(outcome), token],
+        [threadId, ...shown, token],
       );
       if (row && checkpoint !== null) {
         await tx.query(
@@ -272,16 +281,28 @@ export class Threads implements Guarded<Threads> {
 
   /** A new thread with the source's shown state and metadata of its own. Null when the source is missing. */
   async copy(fromThreadId: string, toThreadId: string, metadata: JsonObject): Promise<Thread | null> {
+    const [source] = await this.#db.query<CopiedThread>(
+      `select thread_id, config, values, interrupts, error, resting_status status, state_store
+       from baton.threads where thread_id = $1 and metadata @> $2`,
+      [fromThreadId, this.#access.contains],
+    );
+    if (source === undefined) return null;
     const [row] = await this.#db.query<Thread>(
       `insert into baton.threads (thread_id, metadata, config, values, interrupts, error, status, resting_status, state_store)
-       select $2, $3, config, values, interrupts, error, resting_status, resting_status, state_store
-       from baton.threads where thread_id = $1 and metadata @> $4 returning ${COLUMNS}`,
-      [fromThreadId, toThreadId, metadata, this.#access.contains],
+       values ($1, $2, $3, $4, $5, $6, $7, $7, $8) returning ${COLUMNS}`,
+      [
+        toThreadId,
+        await this.#metadata({ thread_id: toThreadId, metadata }),
+        await (await this.#db.cells(toThreadId)).json(['thread.config', toThreadId], source.config),
+        ...(await outcomeValues(this.#db, toThreadId, source)),
+        source.state_store,
+      ],
     );
     return row ?? null;
   }
 
   async search(filter: ThreadFilter, page: ThreadPage): Promise<Thread[]> {
+    this.#requireClear(filter);
     const conditions = threadConditions(filter, this.#access);
     const columns = {
       thread_id: 'thread_id',
@@ -295,6 +316,7 @@ export class Threads implements Guarded<Threads> {
   }
 
   async count(filter: ThreadFilter): Promise<number> {
+    this.#requireClear(filter);
     const conditions = threadConditions(filter, this.#access);
     const [row] = await this.#db.query<{ n: number }>(
       `select count(*) n from baton.threads ${conditions.where}`,
@@ -302,7 +324,30 @@ export class Threads implements Guarded<Threads> {
     );
     return row?.n ?? 0;
   }
+
+  async #metadata({ thread_id, metadata }: NewThread): Promise<JsonObject> {
+    return (await this.#db.cells(thread_id)).metadata(['thread.metadata', thread_id], metadata);
+  }
+
+  /** How long a deleted thread's id is not used again. */
+  get #restsMs(): number {
+    return this.#db.sealing === null ? 0 : ID_RESTS_MS;
+  }
+
+  #requireClear({ metadata, values }: ThreadFilter): void {
+    this.#db.sealing?.requireClear(metadata, 'metadata');
+    if (this.#db.sealing !== null && values !== undefined) {
+      throw new InvalidInputError(
+        'The values of threads are encrypted, and nothing can be found by them: search by metadata',
+      );
+    }
+  }
 }
+
+type CopiedThread = Pick<Thread, 'thread_id' | 'config'> & ThreadOutcome & { state_store: string | null };
+
+/** Longer than any process keeps a key in memory. */
+const ID_RESTS_MS = KEY_CACHE_MS + 10_000;
 
 function threadConditions({ ids, metadata, values, status }: ThreadFilter, access: Access): Filter {
   return new Filter()
@@ -342,9 +387,19 @@ export const SETTLE = `update baton.threads set ${showOutcome(2, IS_BUSY)} where
 /** For the insertion of thread $1. */
 export const UNLESS_DELETED = 'where not exists (select 1 from baton.deleted_threads d where d.thread_id = $1::uuid)';
 
-/** Parameters of `showOutcome`: values, interrupts, error as JSON text, then the status. */
-export function outcomeValues({ values, interrupts, error, status }: ThreadOutcome): unknown[] {
-  return [...[values, interrupts, error].map((value: Json | object) => JSON.stringify(value)), status];
+/** Parameters of `showOutcome`: values, interrupts, error as JSON text, then the status. Not within a transaction. */
+export async function outcomeValues(
+  database: Database,
+  threadId: string,
+  { values, interrupts, error, status }: ThreadOutcome,
+): Promise<unknown[]> {
+  const cells = await database.cells(threadId);
+  return [
+    await cells.json(['thread.values', threadId], values),
+    await cells.json(['thread.interrupts', threadId], interrupts),
+    await cells.json(['thread.error', threadId], error),
+    status,
+  ];
 }
 
 async function isBusy(tx: Queryable, threadId: string): Promise<boolean> {

@@ -1,8 +1,12 @@
 import { Access, type Guarded } from '../core/access.ts';
 import type { DeliveryStatus, WebhookDelivery } from '../core/webhook.ts';
+import { OF_NO_THREAD } from '../core/data-key.ts';
+import { ServiceError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
 import { CHANNELS } from './channels.ts';
 import type { Database } from './database.ts';
 import { Filter } from './filter.ts';
+import type { Sealing } from './sealing/sealing.ts';
 
 const COLUMNS = `delivery_id, run_id, thread_id, url, status, attempts, next_attempt_at, last_status, last_error,
   created_at, delivered_at, dead_at`;
@@ -68,7 +72,14 @@ export class WebhookDeliveries implements Guarded<WebhookDeliveries> {
     busy: ReadonlyMap<string, number>;
     leaseMs: number;
   }): Promise<ClaimedDelivery[]> {
-    return this.#db.query<ClaimedDelivery>(CLAIM, [limit, perHost, [...busy.keys()], [...busy.values()], leaseMs]);
+    const claimed = await this.#db.preparedAsStored<ClaimedDelivery>(CLAIM, [
+      limit,
+      perHost,
+      [...busy.keys()],
+      [...busy.values()],
+      leaseMs,
+    ]);
+    return this.#db.sealing === null ? claimed : this.#openEach(this.#db.sealing, claimed);
   }
 
   /** The receiver has it. */
@@ -90,7 +101,7 @@ export class WebhookDeliveries implements Guarded<WebhookDeliveries> {
       `update baton.webhook_deliveries set last_status = $3, last_error = $4,
          next_attempt_at = now() + $5::float8 * interval '1 millisecond', dead_at = case when $5::float8 is null then now() end
        where delivery_id = $1 and attempts = $2 and status = 'pending'`,
-      [delivery_id, attempts, result.status, result.error, againAfterMs],
+      [delivery_id, attempts, result.status, await this.#sealed(delivery_id, result.error), againAfterMs],
     );
   }
 
@@ -146,6 +157,28 @@ export class WebhookDeliveries implements Guarded<WebhookDeliveries> {
       conditions.values,
     );
     return { deliveries, total: count?.n ?? 0 };
+  }
+
+  async #sealed(deliveryId: string, error: string | null): Promise<string | null> {
+    if (error === null) return null;
+    return (await this.#db.cells(OF_NO_THREAD)).text(['delivery.last_error', deliveryId], error);
+  }
+
+  /** What was the thread's is null when it was deleted, with its key. One that cannot be read must not hold up the others. */
+  async #openEach(sealing: Sealing, claimed: ClaimedDelivery[]): Promise<ClaimedDelivery[]> {
+    const opened: ClaimedDelivery[] = [];
+    for (const delivery of claimed) {
+      const { payload, ...row } = delivery;
+      try {
+        await sealing.open([row]);
+        const [told] = await sealing.open([JSON.parse(payload) as JsonObject], { shredded: true });
+        opened.push({ ...row, payload: JSON.stringify(told) });
+      } catch (error) {
+        if (!(error instanceof ServiceError) || error.code !== 'unreadable_value') throw error;
+        await this.failed(delivery, { status: null, error: error.message }, null);
+      }
+    }
+    return opened;
   }
 
   /** How many wait to be delivered, and for how long the oldest has. */

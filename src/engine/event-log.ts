@@ -118,10 +118,10 @@ export class RunLog {
   }
 
   write(event: string, data: unknown): void {
-    const { run_id, fencing_token } = this.attempt;
+    const { run_id, thread_id, fencing_token } = this.attempt;
     const entry: RunEvent = { seq: this.#nextSeq++, event: oneLine(event), data: JSON.stringify(data), at: Date.now() };
     this.#unlogged += 1;
-    this.#enqueue({ ...entry, run_id, fencing_token }, this);
+    this.#enqueue({ ...entry, run_id, thread_id, fencing_token }, this);
   }
 
   /** Resolves when the backlog is short enough to write more. */

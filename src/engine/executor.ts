@@ -126,9 +126,10 @@ export class Executor {
     await saver.fence(run.thread_id, run.fencing_token);
     const { resumes, idleAttempts, lastSeq } = run.attempt === 1 ? FIRST : await this.#lookBack(run, saver);
     const runLog = events.open(run, lastSeq);
-    if (idleAttempts >= maxAttempts) {
-      await this.#end(attempt, runLog, { kind: 'failed', error: exhausted(idleAttempts) });
-      return;
+    const { name: error = '', message = '' } = run.fault ?? {};
+    if (run.fault || idleAttempts >= maxAttempts) {
+      const why = run.fault ? { error, message } : exhausted(idleAttempts);
+      return this.#end(attempt, runLog, { kind: 'failed', error: why });
     }
     runLog.write('metadata', { run_id: run.run_id, attempt: run.attempt });
     const usage = usageOf(attempt);

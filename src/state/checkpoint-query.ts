@@ -1,5 +1,5 @@
+import { contains } from '../core/json-contains.ts';
 import type { CheckpointKey, CheckpointQuery } from './checkpoint-driver.ts';
-import { contains } from './drivers/metadata-filter.ts';
 
 /** The key of a checkpoint within its thread. */
 export function placeOf({ checkpoint_ns, checkpoint_id }: CheckpointKey): string {

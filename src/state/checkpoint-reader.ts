@@ -22,7 +22,7 @@ import type { Codec } from '../core/codec.ts';
 import { revive } from './codec/revive.ts';
 import { TAG_MARK } from './codec/tags.ts';
 import { Contents } from './contents.ts';
-import { contains } from './drivers/metadata-filter.ts';
+import { contains } from '../core/json-contains.ts';
 import type { CheckpointBody, StoredWrite } from './packed-values.ts';
 import { pendingWrites, standingWrites, type TaskWrite } from './pending-writes.ts';
 

@@ -164,7 +164,7 @@ describe('claim', () => {
     await expect(queue.begin(zombie, 'x')).rejects.toThrow(FencedError);
     await expect(queue.remove(zombie, DONE)).rejects.toThrow(FencedError);
     await queue.release(zombie);
-    const line = { run_id: zombie.run_id, seq: 0, event: 'values', data: '{}', at: 0 };
+    const line = { run_id: zombie.run_id, thread_id: zombie.thread_id, seq: 0, event: 'values', data: '{}', at: 0 };
     expect(await events.append([{ ...line, fencing_token: zombie.fencing_token }])).toEqual(new Set());
     expect(await events.append([{ ...line, fencing_token: heir.fencing_token }])).toEqual(new Set([heir.run_id]));
     expect((await runs.get(heir.thread_id, heir.run_id))?.status).toBe('running');
@@ -276,6 +276,7 @@ describe('values that a database might not take', () => {
     await events.append([
       {
         run_id: run.run_id,
+        thread_id: run.thread_id,
         fencing_token: claimed.fencing_token,
         seq: 0,
         at: 0,

@@ -101,6 +101,28 @@ export class ThreadKeys implements DataKeys {
     return key;
   }
 
+  /**
+   * Wraps all keys by the first of BATON_KEYS, the server's own last: a server that starts without an older one then knows that
+   * it is not needed. May be broken off and done again. Returns how many it wrapped.
+   */
+  async rotate(): Promise<number> {
+    for (let count = 0; ;) {
+      const rows = await this.#db.query<KeyRow>(
+        `select ${COLUMNS} from baton.thread_keys where kek_id <> $1 order by thread_id desc limit 500`,
+        [this.#ring.writes],
+      );
+      if (rows.length === 0) return count;
+      for (const row of rows) {
+        const { kek_id, wrapped } = await this.#ring.wrap(await this.#ring.unwrap(row, row), row);
+        await this.#db.query(
+          'update baton.thread_keys set kek_id = $2, wrapped = $3 where key_id = $1 and kek_id = $4',
+          [row.key_id, kek_id, wrapped, row.kek_id],
+        );
+      }
+      count += rows.length;
+    }
+  }
+
   #cached(cache: Map<string, CachedKey>, name: string): DataKey | undefined {
     const entry = cache.get(name);
     return entry !== undefined && this.#now() - entry.at < KEY_CACHE_MS ? entry.key : undefined;

@@ -5,7 +5,7 @@ import type { Access } from '../../core/access.ts';
 import { outliveConnections } from '../../core/connection-loss.ts';
 import type { Embedder } from '../../core/embedder.ts';
 import { InvalidInputError, messageOf } from '../../core/errors.ts';
-import { jsonFault } from '../../core/json.ts';
+import { jsonFault, type JsonObject } from '../../core/json.ts';
 import { Database } from '../database.ts';
 import { encodeLabel, keyFault, namespaceFault } from './namespace-path.ts';
 import { StoreItems, type StoredItem } from './store-items.ts';
@@ -76,6 +76,11 @@ export class LongTermStore extends PostgresStore {
   /** @throws InvalidInputError when an index is asked for and the database has no pgvector, or holds vectors of another size. */
   static async open(options: LongTermStoreOptions): Promise<LongTermStore> {
     const { database, log, index } = options;
+    if (index && database.sealing) {
+      throw new InvalidInputError(
+        'store.index of langgraph.json cannot be had with an encrypted store, as vectors tell what texts say: take "index" out',
+      );
+    }
     const { url } = database;
     const own = { url, log, applicationName: 'baton store', maxConnections: INDEXING_CONNECTIONS };
     const store = new LongTermStore(options, index ? new Database(own) : database);
@@ -107,8 +112,9 @@ export class LongTermStore extends PostgresStore {
     if (fault) throw new InvalidInputError(`The store cannot keep this item: ${fault}`);
     // The stock class leaves the vectors of an item's last value where it is told to make none.
     const fields = index === false && this.#options.index ? [] : index;
+    const stored = await this.#items.stored(namespace, key, value as JsonObject);
     await outliveConnections(async () => {
-      await super.put(namespace.map(encodeLabel), key, value, fields, ttl === null ? {} : { ttl });
+      await super.put(namespace.map(encodeLabel), key, stored, fields, ttl === null ? {} : { ttl });
       if (ttl !== null) await this.#items.keepTtl(namespace, key, ttl);
     });
   }

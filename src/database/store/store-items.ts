@@ -2,6 +2,9 @@ import { Access, type Guarded } from '../../core/access.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Database } from '../database.ts';
 import { Filter } from '../filter.ts';
+import { contains } from '../../core/json-contains.ts';
+import { OF_NO_THREAD } from '../../core/data-key.ts';
+import { matchesFilter } from './matches-filter.ts';
 import { addItemFilter } from './item-filter.ts';
 import { decodeLabel, encodeLabel, fromPath, toPath } from './namespace-path.ts';
 
@@ -38,6 +41,7 @@ export interface NamespaceSearch {
 type ItemRow = Omit<StoredItem, 'namespace'> & { namespace_path: string };
 
 const COLUMNS = 'namespace_path, key, value, created_at, updated_at, expires_at is not null as expires';
+const SEALED_PAGE = 200;
 const ALIVE = '(expires_at is null or expires_at > now())';
 
 /**
@@ -63,11 +67,16 @@ export class StoreItems implements Guarded<StoreItems> {
       `select ${COLUMNS} from baton_store.store ${whereAlive(conditions)}`,
       conditions.values,
     );
-    return row ? toItem(row) : null;
+    const item = row ? toItem(row) : null;
+    return item && this.#allows(item) ? item : null;
   }
 
   /** In the order of likeness, else the latest change first. */
-  async search({ prefix, filter, vector, limit, offset }: ItemSearch): Promise<StoredItem[]> {
+  async search(search: ItemSearch): Promise<StoredItem[]> {
+    return this.#db.sealing === null ? this.#find(search) : this.#findSealed(search);
+  }
+
+  async #find({ prefix, filter, vector, limit, offset }: ItemSearch): Promise<StoredItem[]> {
     const conditions = this.#reachable();
     addPrefix(conditions, prefix);
     addItemFilter(conditions, filter);
@@ -84,6 +93,32 @@ export class StoreItems implements Guarded<StoreItems> {
       conditions.values,
     );
     return rows.map(toItem);
+  }
+
+  /** What cannot be seen in the store is compared here, page by page. */
+  async #findSealed({ filter, limit, offset, ...search }: ItemSearch): Promise<StoredItem[]> {
+    const wanted = offset + limit;
+    const found: StoredItem[] = [];
+    for (let from = 0; found.length < wanted; from += SEALED_PAGE) {
+      const page = await this.#find({ ...search, filter: {}, limit: SEALED_PAGE, offset: from });
+      found.push(...page.filter((item) => this.#allows(item) && matchesFilter(item.value, filter)));
+      if (page.length < SEALED_PAGE) break;
+    }
+    return found.slice(offset, wanted);
+  }
+
+  /** How the value is kept. */
+  async stored(namespace: readonly string[], key: string, value: JsonObject): Promise<JsonObject> {
+    if (this.#db.sealing === null) return value;
+    const cells = await this.#db.cells(OF_NO_THREAD);
+    return JSON.parse(await cells.json(['item.value', `${toPath(namespace)} ${key}`], value)) as JsonObject;
+  }
+
+  /** As far as SQL could not tell. */
+  #allows({ value, key }: StoredItem): boolean {
+    if (this.#db.sealing === null) return true;
+    const { namespace: _, ...asked } = this.#access.contains;
+    return contains({ ...value, key }, asked);
   }
 
   async namespaces({ prefix, suffix, maxDepth, limit, offset }: NamespaceSearch): Promise<string[][]> {
@@ -103,10 +138,10 @@ export class StoreItems implements Guarded<StoreItems> {
   }
 
   #reachable(): Filter {
-    const { namespace, ...contains } = this.#access.contains;
+    const { namespace, ...asked } = this.#access.contains;
     const conditions = new Filter();
-    if (Object.keys(contains).length > 0)
-      conditions.and(`value || jsonb_build_object('key', key) @> ?::jsonb`, JSON.stringify(contains));
+    if (Object.keys(asked).length > 0 && this.#db.sealing === null)
+      conditions.and(`value || jsonb_build_object('key', key) @> ?::jsonb`, JSON.stringify(asked));
     if (namespace !== undefined) {
       const labels = Array.isArray(namespace) ? namespace.filter((label) => typeof label === 'string') : [];
       // A namespace is a list of texts: a rule that asks for anything else holds for none.

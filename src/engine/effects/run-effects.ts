@@ -106,6 +106,8 @@ class NodeLedger implements EffectLedger {
   readonly #context: NodeContext;
   /** The effects that this execution began or met as failed ones, each with the node's execution in which it did. */
   readonly #metIn = new Map<string, number>();
+  /** The thread that each goes with; of scope `global` none. */
+  readonly #ownerOf = new Map<string, string>();
   #parked: string | null = null;
   constructor(parts: RunEffectsParts, context: NodeContext) {
     this.#parts = parts;
@@ -156,6 +158,7 @@ class NodeLedger implements EffectLedger {
         taken.delete(stored.effectId);
         this.#metIn.set(stored.effectId, call.nodeAttempt);
       }
+      this.#ownerOf.set(stored.effectId, this.#contextOf(call, stored.effectId).thread_id);
       return stored;
     } finally {
       for (const effectId of taken) inHand.delete(effectId);
@@ -191,7 +194,8 @@ class NodeLedger implements EffectLedger {
 
   async failed(turn: EffectTurn, failure: EffectFailure, retryMs: number | null): Promise<void> {
     try {
-      await outliveConnections(() => this.#parts.effects.failed(turn, failure, retryMs));
+      const owner = this.#ownerOf.get(turn.effectId) ?? this.#context.attempt.run.thread_id;
+      await outliveConnections(() => this.#parts.effects.failed(turn, failure, retryMs, owner));
     } finally {
       this.#context.inHand.delete(turn.effectId);
     }

@@ -1,19 +1,8 @@
-import { promisify } from 'node:util';
-import { constants, deflateRaw, deflateRawSync, inflateRaw, inflateRawSync } from 'node:zlib';
 import { type Codec, type CodecContext, plainCodec } from '../../core/codec.ts';
 import { type DataKey, type DataKeys, nameOf, whenThere } from '../../core/data-key.ts';
-import { keyIdOf, seal, unseal } from '../../core/envelope.ts';
+import { keyIdOf } from '../../core/envelope.ts';
 import { ServiceError } from '../../core/errors.ts';
-
-const deflate = promisify(deflateRaw);
-const inflate = promisify(inflateRaw);
-const FAST = { level: constants.Z_BEST_SPEED };
-
-const DEFLATED = 1;
-/** Shorter ones gain less than it costs. */
-const DEFLATE_BYTES = 1024;
-/** Longer ones would hold the event loop up: another thread packs them. */
-const ALOUD_BYTES = 64 * 1024;
+import { sealText, unsealText } from '../../core/sealed-text.ts';
 
 export interface SealingCodecOptions {
   keys: DataKeys;
@@ -23,10 +12,7 @@ export interface SealingCodecOptions {
   clearMetadata: ReadonlySet<string>;
 }
 
-/**
- * Seals what a store keeps, each thread under a key of its own. Packed before it is sealed, so that its size says a little of
- * what repeats in it; nobody is told that size who could not see it anyway.
- */
+/** Seals what a store keeps, each thread under a key of its own. */
 export class SealingCodec implements Codec {
   readonly clearMetadata: ReadonlySet<string>;
   readonly #keys: DataKeys;
@@ -39,12 +25,7 @@ export class SealingCodec implements Codec {
   }
 
   encode(text: string, context: CodecContext): Uint8Array | Promise<Uint8Array> {
-    const plain = Buffer.from(text, 'utf8');
-    return whenThere(this.#keys.of(context.thread_id), (key) =>
-      whenThere(packed(plain), (small) =>
-        small.length < plain.length ? seal(key, small, placeOf(context), DEFLATED) : seal(key, plain, placeOf(context)),
-      ),
-    );
+    return whenThere(this.#keys.of(context.thread_id), (key) => sealText(key, text, placeOf(context)));
   }
 
   decode(bytes: Uint8Array, context: CodecContext): string | Promise<string> {
@@ -66,17 +47,10 @@ export class SealingCodec implements Codec {
         `${nameOfPlace(context)} cannot be opened: the thread’s key was deleted`,
       );
     }
-    const opened = unseal(key, bytes, placeOf(context));
-    if (opened === null) throw isSpoilt(context);
-    if ((opened.flags & DEFLATED) === 0) return opened.bytes.toString('utf8');
-    if (opened.bytes.length > ALOUD_BYTES / 4) return inflate(opened.bytes).then((text) => text.toString('utf8'));
-    return inflateRawSync(opened.bytes).toString('utf8');
+    const text = unsealText(key, bytes, placeOf(context));
+    if (text === null) throw isSpoilt(context);
+    return text;
   }
-}
-
-function packed(plain: Buffer): Buffer | Promise<Buffer> {
-  if (plain.length < DEFLATE_BYTES) return plain;
-  return plain.length > ALOUD_BYTES ? deflate(plain, FAST) : deflateRawSync(plain, FAST);
 }
 
 /** The number of texts differs with the kind, which is the first: no two places are the same. */

@@ -80,6 +80,21 @@ describe('the key of a thread', () => {
   });
 });
 
+describe('rotation', () => {
+  it('wraps every key anew, so that the old one can go', async () => {
+    const { id } = one;
+    await database.query(`delete from baton.thread_keys where kek_id <> $1 or thread_id = 'swapped'`, [id]);
+    const before = await new ThreadKeys(database, new KeyRing([one])).of('kept');
+    await new ThreadKeys(database, new KeyRing([one])).check();
+    expect(await new ThreadKeys(database, new KeyRing([two, one])).rotate()).toBeGreaterThan(1);
+    expect(await new ThreadKeys(database, new KeyRing([two, one])).rotate()).toBe(0);
+    const after = new ThreadKeys(database, new KeyRing([two]));
+    await after.check();
+    expect((await after.of('kept')).secret).toEqual(before.secret);
+    expect(await new ThreadKeys(database, new KeyRing([one, two])).rotate()).toBeGreaterThan(1);
+  });
+});
+
 describe('BATON_KEYS', () => {
   it('is refused in one line when it is not what the stored keys were wrapped by', async () => {
     await new ThreadKeys(database, new KeyRing([one])).check();

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite';
 import { messageOf, ServiceError } from '../../../core/errors.ts';
-import { contains } from '../metadata-filter.ts';
+import { contains } from '../../../core/json-contains.ts';
 import { failureOf, outlive } from './sqlite-failure.ts';
 
 /** "BTON": tells a state file from another program's database. */

@@ -1,0 +1,246 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { Writable } from 'node:stream';
+import { Client, Pool } from 'pg';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { inflateRawSync } from 'node:zlib';
+import { WEBHOOK_DEFAULTS, webhookSettings } from '../../src/config/webhook-settings.ts';
+import { Receiver } from '../engine/webhooks/receiver.ts';
+import { testDatabase, type TestDatabase } from '../postgres.ts';
+import { testServer, type TestServer } from './fixtures/test-server.ts';
+
+const WORD = 'pelican7319';
+const file = fileURLToPath(new URL('fixtures/secret-graph.ts', import.meta.url));
+const graphs = { secretive: { file, exportName: 'secretive', description: null } };
+const encryption = {
+  keys: [{ id: 'one', secret: randomBytes(32).toString('base64') }],
+  clearMetadata: ['customer'],
+};
+const webhooks = webhookSettings({
+  key: {},
+  disabled: false,
+  set: { ...WEBHOOK_DEFAULTS, webhookAllowedNetworks: '127.0.0.0/8' },
+  env: {},
+});
+
+let state: TestDatabase;
+let server: TestServer;
+let receiver: Receiver;
+let logged = '';
+beforeAll(async () => {
+  state = await testDatabase();
+  receiver = await Receiver.start();
+  const sink = new Writable({
+    write(chunk, _, done) {
+      logged += String(chunk);
+      done();
+    },
+  });
+  server = await testServer({
+    stateUrl: `encrypted+${state.url}`,
+    settings: { encryption, webhooks },
+    graphs,
+    log: pino({ level: 'trace' }, sink),
+  });
+});
+afterAll(async () => {
+  await server.stop();
+  await receiver.stop();
+  await state.drop();
+});
+
+/** All that a database holds, as text; what was packed also as it was before. */
+async function dump(url: string): Promise<string> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    const { rows: tables } = await client.query<{ name: string }>(
+      `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname not in ('pg_catalog', 'information_schema')`,
+    );
+    expect(tables.length).toBeGreaterThan(3);
+    let text = '';
+    for (const { name } of tables) {
+      const { rows } = await client.query<Record<string, unknown>>(`select * from ${name}`);
+      for (const row of rows) text += `${name} ${rowText(row)}\n`;
+    }
+    return text;
+  } finally {
+    await client.end();
+  }
+}
+
+function rowText(row: Record<string, unknown>): string {
+  return Object.entries(row)
+    .map(([column, value]) => `${column}=${Buffer.isBuffer(value) ? bytesText(value) : JSON.stringify(value)}`)
+    .join(' ');
+}
+
+function bytesText(bytes: Buffer): string {
+  let unpacked = '';
+  try {
+    unpacked = inflateRawSync(bytes).toString();
+  } catch {
+    // It was not packed.
+  }
+  return `${bytes.toString('latin1')} ${unpacked}`;
+}
+
+/** A word and what it looks like in base64, at each of the three places that it can begin at, and in hexadecimal. */
+const FORMS = [
+  WORD,
+  Buffer.from(WORD).toString('hex'),
+  ...[0, 1, 2].map((shift) =>
+    Buffer.from(`${'x'.repeat(shift)}${WORD}`)
+      .toString('base64')
+      .slice(shift === 0 ? 0 : 4)
+      .slice(0, 8),
+  ),
+];
+
+describe('a server whose store is encrypted', () => {
+  it('works as any other, and keeps none of what users said where it could be read', async () => {
+    const { client, baton } = server;
+    const say = (what: string) => `${WORD}-${what}`;
+    const assistant = await client.assistants.create({
+      graphId: 'secretive',
+      name: 'Public name',
+      description: say('description'),
+      config: { configurable: { tone: say('assistantconfig') } },
+      metadata: { note: say('assistantmetadata') },
+    });
+    expect(await client.assistants.get(assistant.assistant_id)).toMatchObject({
+      description: say('description'),
+      config: { configurable: { tone: say('assistantconfig') } },
+      metadata: { note: say('assistantmetadata') },
+    });
+    const updated = await client.assistants.update(assistant.assistant_id, { metadata: { more: say('more') } });
+    expect(updated.metadata).toMatchObject({ note: say('assistantmetadata'), more: say('more') });
+    expect(await client.assistants.getVersions(assistant.assistant_id)).toHaveLength(2);
+
+    const { thread_id } = await client.threads.create({ metadata: { note: say('threadmetadata'), customer: 'c-1' } });
+    const events: unknown[] = [];
+    const webhook = `${receiver.url}/${say('hook')}`;
+    await client.threads.update(thread_id, { metadata: { other: say('othermetadata') } });
+    const begun = await client.runs.create(thread_id, assistant.assistant_id, {
+      input: { say: say('input') },
+      config: { configurable: { secret: say('config') } },
+      context: { secret: say('context') },
+      metadata: { note: say('runmetadata') },
+      streamMode: ['values', 'updates', 'custom'],
+      webhook,
+    });
+    for await (const event of client.runs.joinStream(thread_id, begun.run_id, { lastEventId: '-1' })) {
+      events.push(event);
+      if (JSON.stringify(event).includes('-big')) break;
+    }
+    expect(JSON.stringify(events)).toContain(say('input-custom'));
+    await fetch(`${server.url}/threads/${thread_id}/events`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'news', payload: { news: say('news') }, event_id: say('eventid') }),
+    });
+    await client.runs.join(thread_id, begun.run_id);
+    const asked = await client.threads.get(thread_id);
+    expect(asked.status).toBe('interrupted');
+    expect(JSON.stringify(asked.interrupts)).toContain(say('input-question'));
+    expect(asked.metadata).toMatchObject({ note: say('threadmetadata'), other: say('othermetadata'), customer: 'c-1' });
+    await client.runs.wait(thread_id, assistant.assistant_id, {
+      command: { resume: say('breaks') },
+      raiseError: false,
+    });
+    const broken = await client.threads.get(thread_id);
+    expect(broken.status).toBe('error');
+    expect(JSON.stringify(broken)).toContain('-nodeerror');
+    const [received] = await receiver.until(1, `/${say('hook')}`);
+    expect(received?.json).toMatchObject({
+      kwargs: { webhook, input: { say: say('input') } },
+      metadata: { note: say('runmetadata') },
+      values: { heard: expect.arrayContaining([say('input-state')]) as unknown[] },
+    });
+    expect(await client.runs.get(thread_id, begun.run_id)).toMatchObject({ kwargs: { input: { say: say('input') } } });
+    expect((await client.threads.search({ metadata: { customer: 'c-1' } })).map((found) => found.thread_id)).toEqual([
+      thread_id,
+    ]);
+    await expect(client.threads.search({ metadata: { note: 'x' } })).rejects.toThrow('BATON_CLEAR_METADATA');
+    await expect(client.threads.search({ values: { say: 'x' } })).rejects.toThrow('422');
+    await client.threads.updateState(thread_id, { values: { heard: [say('byhand')] } });
+
+    const copy = await client.threads.copy(thread_id);
+    const copied = (copy as unknown as { thread_id: string }).thread_id;
+
+    await client.crons.createForThread(thread_id, assistant.assistant_id, {
+      schedule: '0 0 1 1 *',
+      input: { say: say('croninput') },
+      metadata: { note: say('cronmetadata') },
+    });
+    expect(JSON.stringify(await client.crons.search({ threadId: thread_id }))).toContain(say('croninput'));
+    await client.store.putItem(['people', 'one'], 'who', { name: say('itemvalue'), age: 5 });
+    const { items } = await client.store.searchItems(['people'], {
+      filter: { age: { $gt: 4 }, name: say('itemvalue') },
+    });
+    expect(items.map(({ value }) => value)).toEqual([{ name: say('itemvalue'), age: 5 }]);
+    const effects = await (await fetch(`${server.url}/threads/${thread_id}/effects`)).json();
+    expect(JSON.stringify(effects)).toContain(say('input-key'));
+
+    for (const [what, text] of [
+      ['control plane', await dump(baton.databaseUrl)],
+      ['state', await dump(state.url)],
+      ['log', `${thread_id} ${logged}`],
+    ] as const) {
+      expect(text).toContain(thread_id);
+      const found = FORMS.flatMap((form) => text.split('\n').filter((line) => line.includes(form)));
+      expect(found.map((line) => `${what}: ${line.slice(0, 400)}`)).toEqual([]);
+    }
+
+    // What is left of a deleted thread is noise, and its copy has nothing to do with it.
+    const pool = new Pool({ connectionString: baton.databaseUrl });
+    const keys = async () =>
+      (await pool.query<{ thread_id: string }>('select thread_id from baton.thread_keys')).rows.map(
+        (row) => row.thread_id,
+      );
+    expect(await keys()).toContain(thread_id);
+    await client.threads.delete(thread_id);
+    expect(await keys()).not.toContain(thread_id);
+    await pool.end();
+    const left = await client.threads.getState<{ heard: string[] }>(copied);
+    expect(left.values.heard).toContain(say('byhand'));
+    expect((await client.threads.getHistory(copied)).length).toBeGreaterThan(3);
+  });
+
+  it('says in one place what was put where it does not belong, and lets the thread be deleted', async () => {
+    const { client, baton } = server;
+    const made = await Promise.all(
+      [1, 2].map(async (number) => {
+        const { thread_id } = await client.threads.create({ threadId: randomUUID() });
+        await client.runs.wait(thread_id, 'line', { input: {}, metadata: { number } });
+        return thread_id;
+      }),
+    );
+    const [one = '', two = ''] = made;
+    const pool = new Pool({ connectionString: baton.databaseUrl });
+    await pool.query(
+      'update baton.threads set values = (select values from baton.threads where thread_id = $2) where thread_id = $1',
+      [one, two],
+    );
+    await expect(client.threads.get(one)).rejects.toThrow('put there from elsewhere');
+    await pool.query(`update baton.threads set values = '{"forged": true}' where thread_id = $1`, [one]);
+    await expect(client.threads.get(one)).rejects.toThrow('migrate=plain');
+    expect((await client.threads.get(two)).values).not.toBeNull();
+    await client.threads.delete(one);
+    await pool.query('update baton.runs set kwargs = $2 where thread_id = $1', [two, '{"input": "forged"}']);
+    await expect(client.runs.list(two)).rejects.toThrow('migrate=plain');
+    await client.threads.delete(two);
+    await pool.end();
+  });
+
+  it('does not start without its key', async () => {
+    const settings = {
+      encryption: { ...encryption, keys: [{ id: 'two', secret: randomBytes(32).toString('base64') }] },
+    };
+    await expect(server.restart({ settings })).rejects.toThrow(/^BATON_KEYS has no key "one"/);
+    await expect(server.restart({ settings: { encryption: { ...encryption, keys: [] } } })).rejects.toThrow(
+      'BATON_KEYS',
+    );
+  });
+});
