@@ -147,7 +147,7 @@ describe.each(Object.entries(STORES))('%s', (_, open) => {
       expect(bytes).toBeGreaterThan(100);
     }
     // `big`, which node a makes, by its own write and in all that came after.
-    const { id = '' } = outline.values.find(({ bytes }) => bytes > 8000) ?? {};
+    const { id = '' } = outline.values.toSorted((a, b) => b.bytes - a.bytes)[0] ?? {};
     const holds = ({ value_ids }: { value_ids: readonly string[] }): boolean => value_ids.includes(id);
     expect(outline.checkpoints.map(holds)).toEqual([false, false, true, true, true]);
     const wrote = new Map(outline.writes.map((row) => [row.checkpoint_id, holds(row)]));
