@@ -1,8 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { testServer, type TestServer } from '../sdk/fixtures/test-server.ts';
 import { STORES, type TestStore } from './stores.ts';
 
-const LASTING = Object.entries(STORES).filter(([name]) => !name.startsWith('memory'));
+const LASTING = Object.entries(STORES).filter(([name]) => !name.includes('memory'));
+/** For those that are encrypted. */
+const encryption = { keys: [{ id: 'test', secret: randomBytes(32).toString('base64') }], clearMetadata: [] };
 const input = { log: ['given'] };
 
 // What a person does by HTTP, on every store that outlives the server.
@@ -11,7 +14,7 @@ describe.each(LASTING)('a server on %s', (_, open) => {
   let server: TestServer;
   beforeAll(async () => {
     store = await open();
-    server = await testServer({ stateUrl: store.url });
+    server = await testServer({ stateUrl: store.url, settings: { encryption } });
   });
   afterAll(async () => {
     await server.stop();
