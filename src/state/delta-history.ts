@@ -1,10 +1,11 @@
 import type { CheckpointPendingWrite, DeltaChannelHistory } from '@langchain/langgraph-checkpoint';
 import type { Address } from './checkpoint-address.ts';
-import type { CheckpointDriver, StoredCheckpoint } from './checkpoint-driver.ts';
+import type { StoredCheckpoint } from './checkpoint-driver.ts';
 import type { CheckpointReader } from './checkpoint-reader.ts';
 import { contentIds, type Ref } from './cut-values.ts';
 import type { CheckpointBody } from './packed-values.ts';
 import { pendingWrites, type TaskWrite } from './pending-writes.ts';
+import type { PathReader } from './shared-path.ts';
 
 const FIRST_PAGE = 64;
 const MAX_PAGE = 2048;
@@ -14,7 +15,7 @@ const MAX_PAGE = 2048;
  * value (the seed). Walks the parent chain page by page, pages growing, so a chain of thousands takes a few queries.
  */
 export async function deltaHistory(
-  driver: CheckpointDriver,
+  driver: PathReader,
   reader: CheckpointReader,
   { thread_id, checkpoint_ns, checkpoint_id }: Address,
   channels: string[],
@@ -26,7 +27,7 @@ export async function deltaHistory(
     // The target's own writes belong to the step after it.
     await walk.take(size === FIRST_PAGE ? page.slice(1) : page);
     next = page.at(-1)?.row.parent_id ?? undefined;
-    if (next === undefined || page.length < size) break;
+    if (next === undefined) break;
   }
   return walk.result();
 }
@@ -43,12 +44,12 @@ interface Ancestor {
 class DeltaWalk {
   /** The channels whose seed was not met yet. */
   readonly open: Set<string>;
-  readonly #driver: CheckpointDriver;
+  readonly #driver: PathReader;
   readonly #reader: CheckpointReader;
   readonly #seeds = new Map<string, unknown>();
   readonly #newestFirst: Map<string, CheckpointPendingWrite[]>;
 
-  constructor(driver: CheckpointDriver, reader: CheckpointReader, channels: string[]) {
+  constructor(driver: PathReader, reader: CheckpointReader, channels: string[]) {
     this.#driver = driver;
     this.#reader = reader;
     this.open = new Set(channels);

@@ -24,6 +24,7 @@ import { serialize } from './codec/serialize.ts';
 import type { CheckpointBody } from './packed-values.ts';
 import { copyResealed } from './resealed-copy.ts';
 import type { ChannelSizes, LatestCheckpoint, StateSaver, WayTo } from './state-saver.ts';
+import { SharedPath } from './shared-path.ts';
 import { UnsavedWork } from './unsaved-work.ts';
 import type { WorkMeter } from './work-meter.ts';
 
@@ -52,6 +53,9 @@ export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
   readonly #writer: CheckpointWriter;
   readonly #heads = new Heads();
   readonly #codec: Codec;
+  /** By the config of a listed checkpoint. */
+  readonly #paths = new WeakMap<RunnableConfig, SharedPath>();
+
   constructor({ driver, codec = plainCodec, inlineChars = INLINE_CHARS }: DurableSaverOptions) {
     super();
     this.#codec = codec;
@@ -87,7 +91,16 @@ export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
 
   /** Newest first, read page by page as the caller asks for more. */
   override async *list(config: RunnableConfig, options: CheckpointListOptions = {}): AsyncGenerator<CheckpointTuple> {
-    yield* this.#reader.list(config, options);
+    // LangGraph asks for the history of each checkpoint of a list, with the config that it got here.
+    const path = new SharedPath(this.#driver);
+    try {
+      for await (const tuple of this.#reader.list(config, options)) {
+        this.#paths.set(tuple.config, path);
+        yield tuple;
+      }
+    } finally {
+      path.forget();
+    }
   }
 
   override put(
@@ -143,7 +156,8 @@ export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
     channels: string[];
   }): Promise<Record<string, DeltaChannelHistory>> {
     if (options.channels.length === 0) return {};
-    return deltaHistory(this.#driver, this.#reader, requiredAddress(options.config), options.channels);
+    const path = this.#paths.get(options.config) ?? this.#driver;
+    return deltaHistory(path, this.#reader, requiredAddress(options.config), options.channels);
   }
 
   /**

@@ -268,6 +268,18 @@ describe('a DeltaChannel', () => {
     expect(history['none']).toEqual({ writes: [] });
   });
 
+  it('is read once for all states of a history', async () => {
+    const thread_id = randomUUID();
+    const config = { configurable: { thread_id }, recursionLimit: 1000, durability: 'async' as const };
+    await fanOut(saver, 60).invoke({}, config);
+    statements = 0;
+    const lengths: number[] = [];
+    for await (const { values } of fanOut(saver).getStateHistory(config, { limit: 20 }))
+      lengths.push(values.items.length);
+    expect(statements).toBeLessThanOrEqual(10);
+    expect(lengths.slice(0, 6)).toEqual([300, 300, 295, 295, 295, 290]);
+  });
+
   it('with snapshots on the way is read in a few', async () => {
     const thread_id = randomUUID();
     const config = { configurable: { thread_id }, recursionLimit: 1000, durability: 'async' as const };
