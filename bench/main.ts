@@ -4,6 +4,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   durability: async () => (await import('./durability.ts')).benchDurability(),
   growth: async () => (await import('./growth.ts')).benchGrowth(),
   saver: async () => (await import('./saver.ts')).benchSaver(),
+  store: async () => (await import('./store.ts')).benchStore(),
   wait: async () => (await import('./wait.ts')).benchWait(),
   schemas: async () => (await import('./schemas.ts')).benchSchemas(),
 };
