@@ -34,7 +34,8 @@ export const InvoiceInput = new StateSchema({
 export const InvoiceState = new StateSchema({
   ...InvoiceInput.fields,
   file: z.object({ bytes: z.number(), sha256: z.string() }),
-  text: z.string(),
+  /** Null once the invoice is read and agreed upon: nothing needs it any more, and every later checkpoint would name it. */
+  text: z.string().nullable(),
   text_source: z.enum(['text_layer', 'ocr']),
   /** How sure the OCR is of its worst page, 0-100; null for a text layer. */
   ocr_confidence: z.number().nullable().default(null),

@@ -1,3 +1,4 @@
+export { compact, type CompactMessagesOptions, type CompactOptions, type Replacement } from './compact.ts';
 export { currentRun, type CurrentRun } from './current-run.ts';
 export type { Duration } from '../core/duration.ts';
 export {
@@ -11,3 +12,5 @@ export {
 export { recordModel } from './record-model.ts';
 export { sleep } from './sleep.ts';
 export { waitForEvent, type ReceivedEvent } from './wait-for-event.ts';
+export { estimateTokens, type TokenCounter } from './tokens.ts';
+export { view, type LeftOut, type View, type ViewOptions, type ViewPart } from './view.ts';
