@@ -40,13 +40,12 @@ async function open({ config, database, threads, log, decorate }: OpenStoresOpti
   const encryption = await openEncryption(config, database.url, log);
   database.sealing = encryption?.sealing ?? null;
   const store = await LongTermStore.open({ database, log, index: embedded, ttl });
-  const mayWrite = (threadId: string, token: number) => threads.isHeldBy(threadId, token);
+  const openOne = saverOpener({ config, database, threads, log, encryption });
   const stores = await StateStores.open({
     url: config.stateUrl ?? database.url,
     graphs: config.graphs,
     open: async (url, setting) => {
-      const pool = url === database.url ? { pool: database.pool } : {};
-      const saver = await openSaver({ url, setting, log, mayWrite, ...pool, sealing: encryption?.codec });
+      const saver = await openOne(url, setting);
       return decorate?.(saver) ?? saver;
     },
   }).catch(async (error: unknown) => {
@@ -55,4 +54,17 @@ async function open({ config, database, threads, log, decorate }: OpenStoresOpti
     throw error;
   });
   return { encryption, store, stores };
+}
+
+export type SaverOpenerParts = Pick<OpenStoresOptions, 'config' | 'database' | 'threads' | 'log'> & {
+  encryption: Encryption | null;
+};
+
+/** How any one store is opened, in this project. */
+export function saverOpener({ database, threads, log, encryption }: SaverOpenerParts) {
+  const mayWrite = (threadId: string, token: number) => threads.isHeldBy(threadId, token);
+  return (url: string, setting: string): Promise<StateSaver> => {
+    const pool = url === database.url ? { pool: database.pool } : {};
+    return openSaver({ url, setting, log, mayWrite, ...pool, sealing: encryption?.codec });
+  };
 }

@@ -38,6 +38,7 @@ import { GraphRegistry } from './engine/graphs/registry.ts';
 import { TypeSchemas } from './engine/graphs/types/type-schemas.ts';
 import type { RunObserver } from './engine/run-observer.ts';
 import { StoreSweeper } from './engine/store/store-sweeper.ts';
+import type { StateCopySum } from './engine/state-copy.ts';
 import { RunStreams } from './engine/streams.ts';
 import { openRetention, type RetentionParts } from './engine/open-retention.ts';
 import { ThreadStreams } from './engine/thread-streams.ts';
@@ -57,6 +58,7 @@ import { Front } from './http/front.ts';
 import { closeHttp, listenOn } from './http/listen-on.ts';
 import { onUpgrade, type Sockets } from './http/sockets.ts';
 import { plainCodec } from './core/codec.ts';
+import { copyState, type CopyRequest } from './copy-state.ts';
 import { type Encryption, findableMetadata } from './open-encryption.ts';
 import { openStores } from './open-stores.ts';
 import type { StateSaver } from './state/state-saver.ts';
@@ -188,6 +190,11 @@ export class BatonServer {
    */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, { prefix = '' } = {}): boolean {
     return this.#sockets.upgrade(request, socket, head, prefix);
+  }
+
+  /** Copies threads from one state store to another. A store that is not named is the project's own. */
+  async copyState(request: CopyRequest, tell: (line: string) => void): Promise<StateCopySum> {
+    return copyState(this.#parts, request, tell);
   }
 
   /** Hands runs back, ends connections, and stops what this process started, the database last. */

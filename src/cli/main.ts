@@ -7,6 +7,8 @@ type Run = (options: CliOptions, args: string[]) => Promise<void>;
 interface Command {
   /** Absent: for Baton's own use. */
   summary?: string;
+  /** It takes words, too, which say what it is to do. */
+  words?: boolean;
   load: () => Promise<Run>;
 }
 
@@ -29,6 +31,11 @@ const COMMANDS: Record<string, Command> = {
   'rotate-keys': {
     summary: 'wrap the keys of encrypted stores by the first of BATON_KEYS',
     load: async () => (await import('./rotate-keys.ts')).rotateKeys,
+  },
+  state: {
+    summary: 'copy: copy threads from one state store to another, also those of the stock PostgresSaver',
+    words: true,
+    load: async () => (await import('./state.ts')).state,
   },
   migrate: {
     summary: 'bring the databases up to date and end',
@@ -54,6 +61,10 @@ async function runCommand([name = '--help', ...rest]: string[]): Promise<void> {
   if (!command) throw new ServiceError('invalid_input', `there is no command "${name}". See baton --help`);
   const options = parseOptions(rest);
   if (options.help) return console.log(help());
+  const [word] = options.words;
+  if (word !== undefined && !command.words) {
+    throw new ServiceError('invalid_input', `baton ${name} does not take "${word}". See baton --help`);
+  }
   const run = await command.load();
   await run(options, rest);
 }

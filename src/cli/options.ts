@@ -16,6 +16,15 @@ export interface CliOptions {
   scope: string | null;
   /** Not an API key, but one for encrypted stores. */
   encryption: boolean;
+  /** Of a copy of state: between which stores, which threads, and of which graph. */
+  from: string | null;
+  to: string | null;
+  threads: string[] | null;
+  graph: string | null;
+  /** Of a sweep or a copy: only say what it would do. */
+  dryRun: boolean;
+  /** What stands beside the options: what a command with several uses is to do. */
+  words: string[];
   help: boolean;
 }
 
@@ -30,13 +39,18 @@ export const OPTIONS_HELP = `
       --name NAME     whose key it is (key; default: default)
       --encryption    make a key for encrypted stores, of BATON_KEYS (key)
       --scope SCOPE   what it may do: read, write or admin (key; default: admin)
+      --from URL      the store that threads are copied from (state copy; default: the project's)
+      --to URL        the store that they are copied to (state copy; default: the project's)
+      --threads IDS   only these, separated by commas (state copy)
+      --graph ID      only threads of this graph, which also takes those that Baton does not know yet (state copy)
+      --dry-run       only say what would be done (state copy)
       --no-worker     answer the API only and leave the runs to other processes (start)
   -h, --help          this text
   -v, --version       Baton's version`;
 
 /** @throws InvalidInputError with one line for an option that is unknown or wrong. */
 export function parseOptions(args: string[]): CliOptions {
-  const { values } = parse(args);
+  const { values, positionals } = parse(args);
   return {
     configPath: values.config,
     flags: {
@@ -51,6 +65,12 @@ export function parseOptions(args: string[]): CliOptions {
     name: values.name,
     scope: values.scope ?? null,
     encryption: values.encryption,
+    from: values.from ?? null,
+    to: values.to ?? null,
+    threads: values.threads?.split(',').filter(Boolean) ?? null,
+    graph: values.graph ?? null,
+    dryRun: values['dry-run'],
+    words: positionals,
     help: values.help,
   };
 }
@@ -59,6 +79,7 @@ function parse(args: string[]) {
   try {
     return parseArgs({
       args,
+      allowPositionals: true,
       options: {
         config: { type: 'string', short: 'c', default: 'langgraph.json' },
         port: { type: 'string', short: 'p' },
@@ -71,6 +92,11 @@ function parse(args: string[]) {
         name: { type: 'string', default: 'default' },
         scope: { type: 'string' },
         encryption: { type: 'boolean', default: false },
+        from: { type: 'string' },
+        to: { type: 'string' },
+        threads: { type: 'string' },
+        graph: { type: 'string' },
+        'dry-run': { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
     });

@@ -17,8 +17,13 @@ export function uuidv7(nowMs: number = Date.now()): string {
 
 /** The id of the system assistant of a graph: the same on every server (UUID version 5 of the graph's id). */
 export function systemAssistantId(graphId: string): string {
+  return nameUuid(graphId);
+}
+
+/** A name as a UUID of version 5: the same for the same name. */
+export function nameUuid(name: string): string {
   const namespace = Buffer.from(DNS_NAMESPACE.replaceAll('-', ''), 'hex');
-  return format(createHash('sha1').update(namespace).update(graphId).digest().subarray(0, 16), 5);
+  return format(createHash('sha1').update(namespace).update(name).digest().subarray(0, 16), 5);
 }
 
 function format(bytes: Buffer, version: number): string {

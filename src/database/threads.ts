@@ -30,6 +30,15 @@ export interface DeletedThread {
   state_store: string | null;
 }
 
+/** Where a thread is kept, and as of when. */
+export interface ThreadPlace {
+  busy: boolean;
+  state_store: string | null;
+  graph_id: string | null;
+  /** When it was changed last: of the database, exactly. */
+  at: string;
+}
+
 export interface ThreadFilter {
   ids?: string[] | undefined;
   metadata?: JsonObject | undefined;
@@ -277,6 +286,25 @@ export class Threads implements Guarded<Threads> {
       }
       return row ?? null;
     });
+  }
+
+  /** Null when there is no such thread. */
+  async place(threadId: string): Promise<ThreadPlace | null> {
+    const [row] = await this.#db.query<ThreadPlace>(
+      `select status = 'busy' busy, state_store, metadata->>'graph_id' graph_id, updated_at::text at
+       from baton.threads where thread_id = $1`,
+      [threadId],
+    );
+    return row ?? null;
+  }
+
+  /** From now on the thread is kept in another store. False when something has happened to it since `place`. */
+  async point(threadId: string, { at }: ThreadPlace, store: string): Promise<boolean> {
+    const rows = await this.#db.query(
+      `update baton.threads set state_store = $2 where thread_id = $1 and status <> 'busy' and updated_at::text = $3 returning 1`,
+      [threadId, store, at],
+    );
+    return rows.length > 0;
   }
 
   /** A new thread with the source's shown state and metadata of its own. Null when the source is missing. */

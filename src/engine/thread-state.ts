@@ -132,6 +132,13 @@ export class ThreadStates {
     return reached;
   }
 
+  /** Shows what is stored of a graph's thread that was not run here. Throws as {@link update}. */
+  async show(thread: Thread, graphId: string): Promise<void> {
+    const { token, state_store } = await this.#threads.reserve(thread.thread_id, this.#stores.namesFor(graphId));
+    const outcome = await this.outcome({ ...thread, graph_id: graphId, state_store }, thread.config);
+    await this.#threads.settle(thread.thread_id, outcome, token);
+  }
+
   /** A new thread that stands where the source stands, with the source's whole history and metadata of its own. */
   async copy(source: Thread, toThreadId: string, metadata: JsonObject): Promise<Thread> {
     // State first: a crash in between leaves a state that no thread shows, never a thread that shows a state it has not.

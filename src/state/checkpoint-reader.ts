@@ -3,6 +3,7 @@ import {
   type CheckpointListOptions,
   type CheckpointTuple,
   maxChannelVersion,
+  type PendingWrite,
   TASKS,
 } from '@langchain/langgraph-checkpoint';
 import { clearPart } from './checkpoint-metadata.ts';
@@ -17,6 +18,7 @@ import type {
   LoadedCheckpoint,
   StoredCheckpoint,
   Values,
+  WritesRow,
 } from './checkpoint-driver.ts';
 import type { Codec } from '../core/codec.ts';
 import { revive } from './codec/revive.ts';
@@ -108,15 +110,23 @@ export class CheckpointReader {
   /** The writes that count after a checkpoint. Big values are left out until they are loaded. */
   async standingWrites({ writes }: StoredCheckpoint): Promise<TaskWrite[]> {
     const all: TaskWrite[] = [];
-    for (const { thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, body } of writes) {
-      const context = { thread_id, checkpoint_ns, kind: 'writes', id: checkpoint_id, task_id } as const;
-      const text = await this.#codec.decode(body, context);
-      const plain = !text.includes(TAG_MARK);
-      for (const [idx, channel, json, ref] of JSON.parse(text) as StoredWrite[]) {
-        all.push({ task_id, task_path, idx, channel, json, ref, plain });
-      }
-    }
+    for (const row of writes) all.push(...(await this.#taskWrites(row)));
     return standingWrites(all);
+  }
+
+  /** What one task wrote in one go, as it was put. */
+  async writes(row: WritesRow, values: Values): Promise<PendingWrite[]> {
+    const loaded = await this.contents(row, values).load(await this.#taskWrites(row));
+    return loaded.map(({ channel, json, plain }) => [channel, plain ? json : revive(json)]);
+  }
+
+  async #taskWrites({ thread_id, checkpoint_ns, checkpoint_id, task_id, ...row }: WritesRow): Promise<TaskWrite[]> {
+    const context = { thread_id, checkpoint_ns, kind: 'writes', id: checkpoint_id, task_id } as const;
+    const text = await this.#codec.decode(row.body, context);
+    const { task_path } = row;
+    const plain = !text.includes(TAG_MARK);
+    const stored = JSON.parse(text) as StoredWrite[];
+    return stored.map(([idx, channel, json, ref]) => ({ task_id, task_path, idx, channel, json, ref, plain }));
   }
 
   /** Before version 4 of the format the sends of a step were stored as writes after its parent only. */

@@ -23,6 +23,7 @@ import { type PrunePlan, PrunePlanner } from './prune-plan.ts';
 import { serialize } from './codec/serialize.ts';
 import type { CheckpointBody } from './packed-values.ts';
 import { copyResealed } from './resealed-copy.ts';
+import { type SavedStep, savedSteps } from './saved-steps.ts';
 import type { ChannelSizes, LatestCheckpoint, StateSaver, WayTo } from './state-saver.ts';
 import { SharedPath } from './shared-path.ts';
 import { UnsavedWork } from './unsaved-work.ts';
@@ -188,6 +189,11 @@ export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
   /** How much is stored of a thread. */
   async storage(threadId: string): Promise<StoredSizes> {
     return this.#driver.sizes(threadId);
+  }
+
+  /** All that is stored of a thread, in the order of storing, one step at a time. */
+  steps(threadId: string): AsyncIterable<SavedStep> {
+    return savedSteps(this.#driver, this.#reader, threadId);
   }
 
   /** The ids of threads that have stored checkpoints, in the order of their bytes, at most `limit`, of those after `after`. */

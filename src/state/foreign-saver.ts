@@ -17,8 +17,9 @@ import { stampedMetadata } from './checkpoint-metadata.ts';
 import { rethrow } from './outages.ts';
 import { NULL_TASK_ID } from './pending-writes.ts';
 import type { PrunePlan } from './prune-plan.ts';
+import { type SavedStep, savedStep } from './saved-steps.ts';
 import type { ChannelSizes, LatestCheckpoint, StateSaver, WayTo } from './state-saver.ts';
-import { oldestFirst, writesByTask } from './tuple-history.ts';
+import { oldestFirst, threadsOf, writesByTask } from './tuple-history.ts';
 
 /** Whether the holder of a token has the thread still: asked before each write of a saver that knows no tokens. */
 export type MayWrite = (threadId: string, token: number) => Promise<boolean>;
@@ -28,6 +29,8 @@ export interface ForeignSaverOptions {
   /** For messages. */
   name: string;
   mayWrite: MayWrite;
+  /** How to find its threads, if there is a better way than to list all. */
+  threads?: (limit: number, after?: string) => Promise<string[]>;
   /** Whether it is ended with this one. */
   closes: boolean;
 }
@@ -52,16 +55,18 @@ export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
   readonly #name: string;
   readonly #mayWrite: MayWrite;
   readonly #closes: boolean;
+  readonly #threads: NonNullable<ForeignSaverOptions['threads']>;
   /** What the saver was asked for and has not answered, by thread. */
   readonly #underway = new Map<string, Set<Promise<unknown>>>();
   #written = 0;
 
-  constructor({ saver, name, mayWrite, closes }: ForeignSaverOptions) {
+  constructor({ saver, name, mayWrite, threads, closes }: ForeignSaverOptions) {
     super(saver.serde);
     this.#saver = saver;
     this.#name = name;
     this.#mayWrite = mayWrite;
     this.#closes = closes;
+    this.#threads = threads ?? ((limit, after) => threadsOf(this, limit, after));
     this.undoes = typeof saver.deleteRun === 'function';
   }
 
@@ -103,13 +108,10 @@ export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
   override putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath = ''): Promise<void> {
     return this.#write(config, async () => {
       const own = withoutToken(config);
-      // The type of the class does not name the path, which its savers take.
-      const put: (config: RunnableConfig, writes: PendingWrite[], taskId: string, path: string) => Promise<void> =
-        this.#saver.putWrites.bind(this.#saver);
-      await put(own, writes, taskId, taskPath);
+      await this.#putWrites(own, writes, taskId, taskPath);
       const { run_id } = writerOf(config);
       // After the command: in between, a retried run puts the same command once more, which changes nothing.
-      if (taskId === NULL_TASK_ID && run_id !== null) await put(own, [[RUN_MARK, run_id]], run_id, '');
+      if (taskId === NULL_TASK_ID && run_id !== null) await this.#putWrites(own, [[RUN_MARK, run_id]], run_id, '');
     });
   }
 
@@ -203,17 +205,15 @@ export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
     );
   }
 
-  async threads(limit: number, after?: string): Promise<string[]> {
-    const ids = new Map<string, Buffer>();
-    for await (const { config } of this.list({ configurable: {} })) {
-      const id = String(config.configurable?.['thread_id']);
-      if (!ids.has(id)) ids.set(id, Buffer.from(id));
+  /** Writes as far as a tuple tells: which task made them, in its order. */
+  async *steps(threadId: string): AsyncGenerator<SavedStep> {
+    for (const tuple of await oldestFirst(this, threadId)) {
+      yield savedStep(tuple, writesByTask(tuple.pendingWrites ?? []));
     }
-    const found = [...ids.values()].filter((id) => after === undefined || Buffer.compare(id, Buffer.from(after)) > 0);
-    return found
-      .toSorted((a, b) => Buffer.compare(a, b))
-      .slice(0, limit)
-      .map(String);
+  }
+
+  async threads(limit: number, after?: string): Promise<string[]> {
+    return this.#ask(this.#threads(limit, after));
   }
 
   override async deleteThread(threadId: string): Promise<void> {
@@ -233,8 +233,8 @@ export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
       const { checkpoint, metadata } = tuple;
       const put = this.#saver.put(under, checkpoint, metadata as CheckpointMetadata, checkpoint.channel_versions);
       const at = await this.#ask(put);
-      for (const { task_id, writes } of writesByTask(tuple.pendingWrites ?? [])) {
-        await this.#ask(this.#saver.putWrites(at, writes, task_id));
+      for (const { task_id, task_path, writes } of writesByTask(tuple.pendingWrites ?? [])) {
+        await this.#ask(this.#putWrites(at, writes, task_id, task_path));
       }
     }
   }
@@ -248,6 +248,11 @@ export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
 
   async close(): Promise<void> {
     if (this.#closes) await (this.#saver.end ?? this.#saver.close)?.call(this.#saver);
+  }
+
+  /** The type of the class does not name the path, which its savers take. */
+  #putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath: string): Promise<void> {
+    return this.#saver.putWrites(config, writes, taskId, taskPath);
   }
 
   async #write<T>(config: RunnableConfig, work: () => Promise<T>): Promise<T> {

@@ -2,6 +2,7 @@ import type { BaseCheckpointSaver } from '@langchain/langgraph-checkpoint';
 import type { RetentionRule } from '../core/retention.ts';
 import type { CheckpointKey, StoredSizes } from './checkpoint-driver.ts';
 import type { PrunePlan } from './prune-plan.ts';
+import type { SavedStep } from './saved-steps.ts';
 import type { WorkMeter } from './work-meter.ts';
 
 /** Where a thread stands, without its values. */
@@ -42,6 +43,8 @@ export interface StateSaver extends BaseCheckpointSaver {
   prunePlan(threadId: string, rule: RetentionRule, bookmarks?: readonly CheckpointKey[]): Promise<PrunePlan>;
   channelSizes(threadId: string): Promise<ChannelSizes>;
   storage(threadId: string): Promise<StoredSizes>;
+  /** All that is stored of a thread, in the order of storing. */
+  steps(threadId: string): AsyncIterable<SavedStep>;
   threads(limit: number, after?: string): Promise<string[]>;
   copyThread(fromThreadId: string, toThreadId: string): Promise<void>;
   deleteRun(threadId: string, runId: string): Promise<void>;

@@ -56,6 +56,11 @@ export class StateStores {
     return [first, ...others];
   }
 
+  /** The saver over an address, if it is one of these stores. */
+  at(url: string): StateSaver | undefined {
+    return this.#savers.get(url);
+  }
+
   get all(): StateSaver[] {
     return [...this.#savers.values()];
   }

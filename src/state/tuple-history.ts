@@ -15,16 +15,38 @@ export async function oldestFirst(saver: BaseCheckpointSaver, threadId: string):
   );
 }
 
+/** The ids of all threads that have checkpoints, by looking at all checkpoints. */
+export async function threadsOf(saver: BaseCheckpointSaver, limit: number, after?: string): Promise<string[]> {
+  const ids = new Map<string, Buffer>();
+  for await (const { config } of saver.list({ configurable: {} })) {
+    const id = String(config.configurable?.['thread_id']);
+    if (!ids.has(id)) ids.set(id, Buffer.from(id));
+  }
+  const found = [...ids.values()].filter((id) => after === undefined || Buffer.compare(id, Buffer.from(after)) > 0);
+  return found
+    .toSorted((a, b) => Buffer.compare(a, b))
+    .slice(0, limit)
+    .map(String);
+}
+
+interface TaskWrites {
+  task_id: string;
+  /** A tuple does not tell the path of a task: one that sorts as the tuple does. */
+  task_path: string;
+  writes: PendingWrite[];
+}
+
 /** Writes as they can be put again: those of a task together; each special one, which has a place of its own, alone. */
-export function writesByTask(
-  pending: readonly CheckpointPendingWrite[],
-): { task_id: string; writes: PendingWrite[] }[] {
+export function writesByTask(pending: readonly CheckpointPendingWrite[]): TaskWrites[] {
   const tasks = new Map<string, PendingWrite[]>();
-  const special: { task_id: string; writes: PendingWrite[] }[] = [];
+  const special: TaskWrites[] = [];
   for (const [task_id, channel, value] of pending) {
     const write: PendingWrite = [channel, value];
-    if (Object.hasOwn(WRITES_IDX_MAP, channel)) special.push({ task_id, writes: [write] });
+    if (Object.hasOwn(WRITES_IDX_MAP, channel)) special.push({ task_id, task_path: '', writes: [write] });
     else tasks.set(task_id, [...(tasks.get(task_id) ?? []), write]);
   }
-  return [...special, ...[...tasks].map(([task_id, writes]) => ({ task_id, writes }))];
+  const ids = [...tasks.keys()];
+  const isSorted = ids.every((id, at) => at === 0 || (ids[at - 1] ?? '') < id);
+  const pathOf = (at: number) => (isSorted ? '' : String(at).padStart(6, '0'));
+  return [...special, ...[...tasks].map(([task_id, writes], at) => ({ task_id, task_path: pathOf(at), writes }))];
 }

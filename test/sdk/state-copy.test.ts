@@ -1,0 +1,160 @@
+import { PostgresSaver } from '@langchain/langgraph-checkpoint-postgres';
+import type { Client } from '@langchain/langgraph-sdk';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nameUuid, uuidv7 } from '../../src/core/ids.ts';
+import { testDatabase, type TestDatabase } from '../postgres.ts';
+import { gate } from './fixtures/gates.ts';
+import * as graphs from './fixtures/graphs.ts';
+import { GRAPHS_FILE, testServer, type TestServer } from './fixtures/test-server.ts';
+
+const input = { log: [] };
+const abc = { log: ['a', 'b', 'c'] };
+
+describe('threads of the stock PostgresSaver', () => {
+  let stock: TestDatabase;
+  let saver: PostgresSaver;
+  let server: TestServer;
+  let client: Client;
+  const lines: string[] = [];
+  const ids = { line: uuidv7(), asking: uuidv7(), parent: uuidv7() };
+  const take = (graphId: string, more: object = {}) =>
+    server.baton.copyState(
+      { from: `stock+${stock.url.replace('postgresql:', 'postgres:')}`, to: null, graphId, dryRun: false, ...more },
+      (line) => lines.push(line),
+    );
+  beforeAll(async () => {
+    [stock, server] = await Promise.all([testDatabase(), testServer()]);
+    client = server.client;
+    saver = PostgresSaver.fromConnString(stock.url);
+    await saver.setup();
+    const at = (thread_id: string) => ({ configurable: { thread_id, ask: true } });
+    const line = graphs.line.compile({ checkpointer: saver });
+    await line.invoke(input, at(ids.line));
+    await graphs.asking.compile({ checkpointer: saver }).invoke(input, at(ids.asking));
+    await graphs.asking.compile({ checkpointer: saver }).invoke(input, at('user-7'));
+    await graphs.parent.compile({ checkpointer: saver }).invoke(input, at(ids.parent));
+  });
+  afterAll(async () => {
+    await saver.end();
+    await server.stop();
+    await stock.drop();
+  });
+
+  it('are only counted by a dry run', async () => {
+    expect(await take('line', { threads: [ids.line], dryRun: true })).toMatchObject({
+      threads: 1,
+      checkpoints: 5,
+      added: 0,
+    });
+    await expect(client.threads.get(ids.line)).rejects.toThrow(/404/);
+  });
+
+  it('are there with their history, go on, and fork right at each checkpoint', async () => {
+    expect(await take('line', { threads: [ids.line] })).toMatchObject({
+      threads: 1,
+      checkpoints: 5,
+      added: 5,
+      left: 0,
+    });
+    expect(await client.threads.get(ids.line)).toMatchObject({
+      status: 'idle',
+      values: abc,
+      metadata: { graph_id: 'line', assistant_id: nameUuid('line') },
+    });
+    const history = await client.threads.getHistory(ids.line, { limit: 50 });
+    expect(history.map(({ next }) => next[0])).toEqual([undefined, 'c', 'b', 'a', '__start__']);
+    for (const { checkpoint, next, values } of history) {
+      if (next.length === 0 || next[0] === '__start__') continue;
+      const from = checkpoint as never;
+      expect(await client.runs.wait(ids.line, 'line', { input: null, checkpoint: from })).toEqual(abc);
+      await client.threads.updateState(ids.line, { values: { log: ['mine'] }, checkpoint: from });
+      const { log } = values as { log: string[] };
+      expect(await client.runs.wait(ids.line, 'line', { input: null })).toEqual({
+        log: [...log, 'mine', ...abc.log.slice(log.length)],
+      });
+    }
+    // What was taken over goes its own way now.
+    expect(await take('line', { threads: [ids.line] })).toMatchObject({ threads: 0, left: 1 });
+    expect(lines.find((line) => line.startsWith(`left ${ids.line}`))).toMatch(/it went on there/);
+  });
+
+  it('go on where they ask, in a subgraph too', async () => {
+    expect(await take('asking', { threads: [ids.asking, 'user-7'] })).toMatchObject({ threads: 2, left: 0 });
+    expect(await take('parent', { threads: [ids.parent] })).toMatchObject({ threads: 1, left: 0 });
+    expect(await take('asking', { threads: [ids.asking] })).toMatchObject({ threads: 1, added: 0 });
+    const thread = await client.threads.get(ids.asking);
+    expect(thread.status).toBe('interrupted');
+    expect(Object.values(thread.interrupts)[0]).toMatchObject([{ value: { question: 'go on?' } }]);
+    const named = nameUuid('user-7');
+    expect((await client.threads.get(named)).metadata).toMatchObject({ thread_name: 'user-7' });
+    for (const id of [ids.asking, named])
+      expect(await client.runs.wait(id, 'asking', { command: { resume: 'yes' } })).toEqual({ log: ['answer: "yes"'] });
+    const config = { configurable: { ask: true } };
+    expect(await client.runs.wait(ids.parent, 'parent', { command: { resume: 'deep' }, config })).toMatchObject({
+      log: expect.arrayContaining(['inside', 'deep', 'told']),
+    });
+  });
+
+  it('are looked for where they are', async () => {
+    await expect(take('line', { from: `stock+${server.config.databaseUrl}` })).rejects.toThrow(
+      /no table "checkpoints"/,
+    );
+    await expect(take('line', { to: 'sqlite:/nowhere/else.db' })).rejects.toThrow(
+      /cannot be opened|kept in another store/,
+    );
+    await expect(take('nothing')).rejects.toThrow(/Graph nothing not found/);
+    await expect(take('line', { from: 'memory:' })).rejects.toThrow(
+      /--from is memory:, which no other process can read/,
+    );
+    await expect(take('line', { from: null })).rejects.toThrow(/are one store/);
+  });
+});
+
+describe('threads that are moved to another store', () => {
+  it('go on there when their graph is kept there now; busy ones are left', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'baton-copy-'));
+    const state = `sqlite:${join(folder, 'state.db')}`;
+    const before = await testServer();
+    const { client } = before;
+    const lines: string[] = [];
+    try {
+      const [idle, busy] = [await client.threads.create(), await client.threads.create()];
+      await client.runs.wait(idle.thread_id, 'line', { input });
+      const config = { configurable: { gate: 'state-copy-busy' } };
+      const run = await client.runs.create(busy.thread_id, 'line', { input, config });
+      await gate('state-copy-busy').reached;
+      const other = await before.restart({
+        worker: false,
+        settings: {
+          graphs: {
+            ...before.config.graphs,
+            line: { file: GRAPHS_FILE, exportName: 'line', description: null, state },
+          },
+        },
+      });
+      const copy = (request: object = {}) =>
+        other.baton.copyState({ from: before.config.databaseUrl, to: state, dryRun: false, ...request }, (line) =>
+          lines.push(line),
+        );
+      try {
+        expect(await copy()).toMatchObject({ threads: 1, checkpoints: 5, left: 1 });
+        expect(lines[0]).toMatch(new RegExp(`^left ${busy.thread_id}: it is busy with a run`));
+        expect(lines[1]).toMatch(/1 of 2 threads copied and verified, 5 checkpoints \(5 new\), \d+ bytes/);
+        expect(await other.client.threads.get(idle.thread_id)).toMatchObject({ state_store: 'line' });
+        expect((await other.client.threads.getState(idle.thread_id)).values).toEqual(abc);
+        gate('state-copy-busy').open();
+        await client.runs.join(busy.thread_id, run.run_id);
+        expect(await copy()).toMatchObject({ threads: 2, checkpoints: 10, added: 5, left: 0 });
+        expect((await other.client.threads.getState(busy.thread_id)).values).toEqual(abc);
+      } finally {
+        await other.baton.stop();
+      }
+    } finally {
+      await before.stop();
+      await rm(folder, { recursive: true });
+    }
+  });
+});
