@@ -29,11 +29,10 @@ export async function openSides({ from, to, graphId, folder, stores, open }: Cop
   const opened: StateSaver[] = [];
   const close = async (): Promise<void> => void (await Promise.all(opened.map((saver) => saver.close())));
   const side = async (text: string | null, flag: '--from' | '--to'): Promise<StateSaver> => {
-    if (text === null) return home;
-    const stock = flag === '--from' && isStock(text);
-    const url = stock ? text : stateUrl(text, folder, flag);
-    if (isMemory(url)) throw new InvalidInputError(`${flag} is memory:, which no other process can read`);
-    const known = stores.at(url);
+    const stock = flag === '--from' && text !== null && isStock(text);
+    const url = text === null ? stores.urlFor(graphId) : stock ? text : stateUrl(text, folder, flag);
+    if (isMemory(url)) throw new InvalidInputError(`${flag} is memory:, which no other process can reach`);
+    const known = text === null ? home : stores.at(url);
     if (known !== undefined) return known;
     const saver = stock ? await openStock(url) : await open(url, flag);
     opened.push(saver);

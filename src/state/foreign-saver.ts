@@ -108,10 +108,11 @@ export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
   override putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath = ''): Promise<void> {
     return this.#write(config, async () => {
       const own = withoutToken(config);
-      await this.#putWrites(own, writes, taskId, taskPath);
+      await this.#saver.putWrites(own, writes, taskId, taskPath);
       const { run_id } = writerOf(config);
       // After the command: in between, a retried run puts the same command once more, which changes nothing.
-      if (taskId === NULL_TASK_ID && run_id !== null) await this.#putWrites(own, [[RUN_MARK, run_id]], run_id, '');
+      if (taskId === NULL_TASK_ID && run_id !== null)
+        await this.#saver.putWrites(own, [[RUN_MARK, run_id]], run_id, '');
     });
   }
 
@@ -234,7 +235,7 @@ export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
       const put = this.#saver.put(under, checkpoint, metadata as CheckpointMetadata, checkpoint.channel_versions);
       const at = await this.#ask(put);
       for (const { task_id, task_path, writes } of writesByTask(tuple.pendingWrites ?? [])) {
-        await this.#ask(this.#putWrites(at, writes, task_id, task_path));
+        await this.#ask(this.#saver.putWrites(at, writes, task_id, task_path));
       }
     }
   }
@@ -248,11 +249,6 @@ export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
 
   async close(): Promise<void> {
     if (this.#closes) await (this.#saver.end ?? this.#saver.close)?.call(this.#saver);
-  }
-
-  /** The type of the class does not name the path, which its savers take. */
-  #putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath: string): Promise<void> {
-    return this.#saver.putWrites(config, writes, taskId, taskPath);
   }
 
   async #write<T>(config: RunnableConfig, work: () => Promise<T>): Promise<T> {

@@ -56,6 +56,11 @@ export class StateStores {
     return [first, ...others];
   }
 
+  /** Where the threads of a graph are kept; of no graph in particular: the default. */
+  urlFor(graphId = DEFAULT_STORE): string {
+    return this.#urls.get(graphId) ?? this.#urls.get(DEFAULT_STORE) ?? '';
+  }
+
   /** The saver over an address, if it is one of these stores. */
   at(url: string): StateSaver | undefined {
     return this.#savers.get(url);

@@ -107,10 +107,17 @@ describe('threads of the stock PostgresSaver', () => {
     );
     await expect(take('nothing')).rejects.toThrow(/Graph nothing not found/);
     await expect(take('line', { from: 'memory:' })).rejects.toThrow(
-      /--from is memory:, which no other process can read/,
+      /--from is memory:, which no other process can reach/,
     );
     await expect(take('line', { from: null })).rejects.toThrow(/are one store/);
   });
+});
+
+it('what one process has in its memory cannot be copied, though it is the project’s own store', async () => {
+  const server = await testServer({ stateUrl: 'memory:' });
+  const copied = server.baton.copyState({ from: null, to: 'sqlite:/nowhere/state.db', dryRun: false }, () => undefined);
+  await expect(copied).rejects.toThrow(/--from is memory:, which no other process can reach/);
+  await server.stop();
 });
 
 describe('threads that are moved to another store', () => {
