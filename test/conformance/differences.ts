@@ -75,6 +75,17 @@ const PLATFORM: readonly Rule[] = [
       'PATCH /threads/{thread_id}',
       'POST /threads/{thread_id}/copy',
     ],
+    path: ['body/state_store', 'body/*/state_store'],
+    when: onlyBaton,
+    reason: 'Threads say in whose store their state is kept: a graph can have one of its own.',
+  },
+  {
+    operation: [
+      'POST /threads**',
+      'GET /threads/{thread_id}',
+      'PATCH /threads/{thread_id}',
+      'POST /threads/{thread_id}/copy',
+    ],
     path: ['body/values', 'body/interrupts', 'body/error', 'body/*/values', 'body/*/interrupts', 'body/*/error'],
     when: onlyBaton,
     reason:
