@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { openBlobs, type OpenBlobs } from './blobs/open-blobs.ts';
 import type { BatonConfig } from './config/config.ts';
 import type { Database } from './database/database.ts';
 import type { Threads } from './database/threads.ts';
@@ -22,6 +23,8 @@ interface Stores {
   encryption: Encryption | null;
   store: LongTermStore;
   stores: StateStores;
+  /** Null without a blob store. */
+  blobs: OpenBlobs | null;
 }
 
 /** Opens all that keeps what graphs hand over. What cannot be opened leaves no connection behind. */
@@ -37,10 +40,11 @@ export async function openStores(options: OpenStoresOptions): Promise<Stores> {
 async function open({ config, database, threads, log, decorate }: OpenStoresOptions): Promise<Stores> {
   const { index, ttl } = config.store;
   const embedded = index && { ...index, embedder: await loadEmbedder(index.embed, config.projectDir) };
+  const blobs = await openBlobs(config, database);
   const encryption = await openEncryption(config, database.url, log);
   database.sealing = encryption?.sealing ?? null;
   const store = await LongTermStore.open({ database, log, index: embedded, ttl });
-  const openOne = saverOpener({ config, database, threads, log, encryption });
+  const openOne = saverOpener({ config, database, threads, log, encryption, blobs });
   const stores = await StateStores.open({
     url: config.stateUrl ?? database.url,
     graphs: config.graphs,
@@ -51,20 +55,23 @@ async function open({ config, database, threads, log, decorate }: OpenStoresOpti
   }).catch(async (error: unknown) => {
     await store.stop();
     await encryption?.close();
+    await blobs?.store.close();
     throw error;
   });
-  return { encryption, store, stores };
+  return { encryption, store, stores, blobs };
 }
 
 export type SaverOpenerParts = Pick<OpenStoresOptions, 'config' | 'database' | 'threads' | 'log'> & {
   encryption: Encryption | null;
+  blobs: OpenBlobs | null;
 };
 
 /** How any one store is opened, in this project. */
-export function saverOpener({ database, threads, log, encryption }: SaverOpenerParts) {
+export function saverOpener({ database, threads, log, encryption, blobs }: SaverOpenerParts) {
   const mayWrite = (threadId: string, token: number) => threads.isHeldBy(threadId, token);
   return (url: string, setting: string): Promise<StateSaver> => {
     const pool = url === database.url ? { pool: database.pool } : {};
-    return openSaver({ url, setting, log, mayWrite, ...pool, sealing: encryption?.codec });
+    const offload = blobs?.offload ?? null;
+    return openSaver({ url, setting, log, mayWrite, ...pool, sealing: encryption?.codec, offload });
   };
 }

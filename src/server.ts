@@ -10,6 +10,8 @@ import { createApi } from './api/create-api.ts';
 import { ensureSystemAssistants } from './api/assistants/service.ts';
 import { Metrics } from './api/meta/metrics.ts';
 import { serverInfo } from './api/meta/service.ts';
+import type { SweepRequest } from './blobs/blob-collector.ts';
+import type { OpenBlobs } from './blobs/open-blobs.ts';
 import type { BatonConfig } from './config/config.ts';
 import { applyEnvironment } from './config/env.ts';
 import { uuidv7 } from './core/ids.ts';
@@ -28,6 +30,7 @@ import { ThreadTurns } from './database/thread-turns.ts';
 import { Threads } from './database/threads.ts';
 import { Usages } from './database/usages.ts';
 import { WebhookDeliveries } from './database/webhook-deliveries.ts';
+import { BlobSweeper, type FullSweepReport } from './engine/blobs/blob-sweeper.ts';
 import { CronScheduler } from './engine/cron-scheduler.ts';
 import type { Attempt } from './engine/attempt.ts';
 import { EffectSignals } from './engine/effects/effect-signals.ts';
@@ -37,20 +40,18 @@ import { Executor } from './engine/executor.ts';
 import { GraphRegistry } from './engine/graphs/registry.ts';
 import { TypeSchemas } from './engine/graphs/types/type-schemas.ts';
 import type { RunObserver } from './engine/run-observer.ts';
-import { StoreSweeper } from './engine/store/store-sweeper.ts';
 import type { StateCopySum } from './engine/state-copy.ts';
+import { type Sweeper, sweepersOf } from './engine/sweepers.ts';
 import { RunStreams } from './engine/streams.ts';
 import { openRetention, type RetentionParts } from './engine/open-retention.ts';
 import { ThreadStreams } from './engine/thread-streams.ts';
 import { ThreadStates } from './engine/thread-state.ts';
-import { ThreadSweeper } from './engine/thread-sweeper.ts';
 import { PriceList } from './engine/usage/price-list.ts';
 import { RunUsage } from './engine/usage/run-usage.ts';
 import { UsageLog } from './engine/usage/usage-log.ts';
 import { resolveHost } from './engine/webhooks/resolve-host.ts';
 import { WebhookPolicy } from './engine/webhooks/webhook-policy.ts';
 import { WebhookSender, type WebhookObserver } from './engine/webhooks/webhook-sender.ts';
-import { WebhookSweeper } from './engine/webhooks/webhook-sweeper.ts';
 import { Worker } from './engine/worker.ts';
 import { createApp } from './http/app.ts';
 import { asCustomApp, type CustomApp } from './http/custom-app.ts';
@@ -153,6 +154,11 @@ export class BatonServer {
     return this.#parts.database.url;
   }
 
+  /** Removes what nobody uses from the blob store. Null when none is configured. */
+  async sweepBlobs(request: SweepRequest): Promise<FullSweepReport | null> {
+    return (await this.#parts.blobSweeper?.sweep(request)) ?? null;
+  }
+
   /** The address under which the API answers, with its prefix; null while it does not listen. */
   get url(): string | null {
     const address = this.#http?.address() as AddressInfo | null | undefined;
@@ -199,7 +205,7 @@ export class BatonServer {
 
   /** Hands runs back, ends connections, and stops what this process started, the database last. */
   async stop(): Promise<void> {
-    const { streams, stores, store, encryption, database, postgres, sweepers, types } = this.#parts;
+    const { streams, stores, store, encryption, blobs, database, postgres, sweepers, types } = this.#parts;
     for (const sweeper of sweepers) sweeper.stop();
     await this.crons.stop();
     await types.stop();
@@ -211,6 +217,7 @@ export class BatonServer {
     await closeHttp(this.#http);
     this.#front.close();
     await stores.close();
+    await blobs?.store.close();
     await store.stop();
     await encryption?.close();
     await database.close();
@@ -245,7 +252,10 @@ export interface ServerParts extends RetentionParts {
   encryption: Encryption | null;
   deliveries: WebhookDeliveries;
   webhookPolicy: WebhookPolicy;
-  sweepers: { start(): void; stop(): void }[];
+  /** Null without a blob store. */
+  blobs: OpenBlobs | null;
+  blobSweeper: BlobSweeper | null;
+  sweepers: Sweeper[];
 }
 
 async function openParts(
@@ -272,7 +282,8 @@ async function openParts(
   const database = decorate?.database?.(opened) ?? opened;
   await migrate(database);
   const threads = new Threads(database);
-  const { encryption, store, stores } = await openStores({ config, database, threads, log, decorate: decorate?.saver });
+  const state = await openStores({ config, database, threads, log, decorate: decorate?.saver });
+  const { store, stores, blobs } = state;
   const effects = new Effects(database);
   const kept = openRetention({ database, threads, effects, stores, settings: config.retention, log });
   const runEvents = new RunEvents(database);
@@ -281,6 +292,7 @@ async function openParts(
   const assistants = new Assistants(database);
   await ensureSystemAssistants(assistants, graphs.ids());
   const streams = new RunStreams({ events: runEvents, log });
+  const blobSweeper = blobs && new BlobSweeper({ ...blobs, threads, stores, log });
   return {
     config,
     log,
@@ -302,18 +314,12 @@ async function openParts(
     threadStreams: new ThreadStreams({ turns: new ThreadTurns(database), events: runEvents, streams }),
     graphs,
     types,
-    stores,
     states: new ThreadStates({ graphs, stores, threads, store }),
-    store,
-    encryption,
+    ...state,
     deliveries,
     webhookPolicy: new WebhookPolicy(config.webhooks.rules),
-    sweepers: [
-      new ThreadSweeper({ queue, threads, stores, log }),
-      kept.retention,
-      new StoreSweeper({ store, everyMs: config.store.ttl.sweepMinutes * 60_000, log }),
-      new WebhookSweeper({ deliveries, settings: config.webhooks, log }),
-    ],
+    blobSweeper,
+    sweepers: [kept.retention, ...sweepersOf(config, { queue, threads, stores, store, deliveries, blobSweeper, log })],
   };
 }
 

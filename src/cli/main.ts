@@ -37,6 +37,11 @@ const COMMANDS: Record<string, Command> = {
     words: true,
     load: async () => (await import('./state.ts')).state,
   },
+  blobs: {
+    summary: 'sweep: remove from the blob store what nobody uses',
+    words: true,
+    load: async () => (await import('./blobs.ts')).blobs,
+  },
   migrate: {
     summary: 'bring the databases up to date and end',
     load: async () => (await import('./migrate.ts')).migrate,

@@ -23,6 +23,8 @@ export interface CliOptions {
   graph: string | null;
   /** Of a sweep or a copy: only say what it would do. */
   dryRun: boolean;
+  /** Of a sweep: what is younger is left alone. */
+  olderThan: string;
   /** What stands beside the options: what a command with several uses is to do. */
   words: string[];
   help: boolean;
@@ -43,7 +45,8 @@ export const OPTIONS_HELP = `
       --to URL        the store that they are copied to (state copy; default: the project's)
       --threads IDS   only these, separated by commas (state copy)
       --graph ID      only threads of this graph, which also takes those that Baton does not know yet (state copy)
-      --dry-run       only say what would be done (state copy)
+      --dry-run       only say what would be done (state copy, blobs sweep)
+      --older-than D  leave alone what is younger (blobs sweep; default: 1d)
       --no-worker     answer the API only and leave the runs to other processes (start)
   -h, --help          this text
   -v, --version       Baton's version`;
@@ -70,6 +73,7 @@ export function parseOptions(args: string[]): CliOptions {
     threads: values.threads?.split(',').filter(Boolean) ?? null,
     graph: values.graph ?? null,
     dryRun: values['dry-run'],
+    olderThan: values['older-than'],
     words: positionals,
     help: values.help,
   };
@@ -97,6 +101,7 @@ function parse(args: string[]) {
         threads: { type: 'string' },
         graph: { type: 'string' },
         'dry-run': { type: 'boolean', default: false },
+        'older-than': { type: 'string', default: '1d' },
         help: { type: 'boolean', short: 'h', default: false },
       },
     });

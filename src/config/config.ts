@@ -8,6 +8,7 @@ import type { ModelPrices } from '../core/usage.ts';
 import { parseApiKeys } from './api-keys.ts';
 import { processEnv, readEnv, type Environment, type LogLevel } from './env.ts';
 import { encryptionSettings, type EncryptionSettings } from './encryption-settings.ts';
+import { blobSettings, type BlobSettings } from './blob-settings.ts';
 import type { SecurityDescription, UserCacheSettings } from './auth-settings.ts';
 import type { HttpSettings } from './http-settings.ts';
 import { exportIn, readLanggraphJson, type UiSource } from './langgraph-json.ts';
@@ -50,6 +51,8 @@ export type BatonConfig = DeepReadonly<{
   stateUrl: string | null;
   /** Of stores whose address begins with `encrypted+`. */
   encryption: EncryptionSettings;
+  /** Where big values and files are. */
+  blobs: BlobSettings;
   worker: {
     /** Runs at once, in one process. */
     concurrency: number;
@@ -147,6 +150,7 @@ export function loadConfig({
     databaseUrl: url('DATABASE_URL', set.databaseUrl, /^postgres(ql)?:\/\/./, 'postgres://user:password@host/database'),
     stateUrl: set.stateUrl ? stateUrl(set.stateUrl, projectDir, 'STATE_URL') : null,
     encryption: encryptionSettings({ ...set, exportOf: (named) => exportIn(named, path) }),
+    blobs: blobSettings(set),
     worker: {
       concurrency: set.workers,
       leaseMs: set.leaseSeconds * 1000,

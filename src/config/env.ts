@@ -12,6 +12,11 @@ export function readEnv(env: Environment) {
     databaseUrl: text(env, 'DATABASE_URL'),
     stateUrl: text(env, 'STATE_URL'),
     dataDir: text(env, 'BATON_DATA_DIR'),
+    blobUrl: text(env, 'BLOB_URL'),
+    blobBytes: integer(env, 'BATON_BLOB_BYTES', { min: 4096, max: 1_000_000_000 }),
+    awsAccessKeyId: text(env, 'AWS_ACCESS_KEY_ID'),
+    awsSecretAccessKey: text(env, 'AWS_SECRET_ACCESS_KEY'),
+    awsSessionToken: text(env, 'AWS_SESSION_TOKEN'),
 
     // How it is sealed
     keys: text(env, 'BATON_KEYS'),

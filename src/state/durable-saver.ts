@@ -219,6 +219,12 @@ export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
     );
   }
 
+  /** Those of the contents that are not stored in the thread. */
+  async missingValues(threadId: string, ids: readonly string[]): Promise<Set<string>> {
+    const values = await this.#driver.values(threadId, ids);
+    return new Set(ids.filter((id) => !values.has(id)));
+  }
+
   /** Removes all that is stored of a thread. A worker that still runs on it is refused from then on, if it is fenced. */
   override async deleteThread(threadId: string): Promise<void> {
     this.#heads.forget(threadId);

@@ -165,6 +165,11 @@ export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
   }
 
   /** In bytes of the saver's own serialisation, of whole checkpoints: what it shares between them is not known here. */
+  /** It names no contents that anybody else keeps for it. */
+  async missingValues(_threadId: string, ids: readonly string[]): Promise<ReadonlySet<string>> {
+    return new Set(ids);
+  }
+
   async storage(threadId: string): Promise<StoredSizes> {
     const sizes: StoredSizes = {
       checkpoints: { count: 0, bytes: 0 },

@@ -2,8 +2,8 @@ import type { Pool } from 'pg';
 import type { Logger } from 'pino';
 import { InvalidInputError } from '../core/errors.ts';
 import { shownStateUrl } from '../core/state-url.ts';
+import { type Codec, plainCodec } from '../core/codec.ts';
 import type { CheckpointDriver } from './checkpoint-driver.ts';
-import type { Codec } from '../core/codec.ts';
 import { sealedUrl } from '../core/sealed-url.ts';
 import { DurableSaver } from './durable-saver.ts';
 import { namingOutages } from './outages.ts';
@@ -16,15 +16,21 @@ export interface OpenStateOptions {
   pool?: Pool;
   /** What seals the rows of an encrypted store. */
   sealing?: Codec | undefined;
+  /** Puts its big values elsewhere: wraps the driver, and the codec that reads them back. */
+  offload?: { driver(driver: CheckpointDriver): CheckpointDriver; codec(codec: Codec): Codec } | null;
 }
 
 /** Opens the state store that a URL names, brought up to date, and the saver over it. */
 export async function openState(options: OpenStateOptions): Promise<DurableSaver> {
   const { url } = sealedUrl(options.url) ?? {};
   const driver = namingOutages(await openDriver({ ...options, url: url ?? options.url }), shownStateUrl(options.url));
-  if (url === undefined) return new DurableSaver({ driver });
-  if (options.sealing !== undefined) return new DurableSaver({ driver, codec: options.sealing });
-  throw new InvalidInputError('An encrypted store needs a key: set BATON_KEYS');
+  const codec = url === undefined ? plainCodec : options.sealing;
+  if (codec === undefined) throw new InvalidInputError('An encrypted store needs a key: set BATON_KEYS');
+  const { offload } = options;
+  // Sealed first, then offloaded: what leaves for elsewhere is sealed.
+  return new DurableSaver(
+    offload ? { driver: offload.driver(driver), codec: offload.codec(codec) } : { driver, codec },
+  );
 }
 
 /** Each driver is loaded only when it is used. */

@@ -45,6 +45,7 @@ export interface StateSaver extends BaseCheckpointSaver {
   storage(threadId: string): Promise<StoredSizes>;
   /** All that is stored of a thread, in the order of storing. */
   steps(threadId: string): AsyncIterable<SavedStep>;
+  missingValues(threadId: string, ids: readonly string[]): Promise<ReadonlySet<string>>;
   threads(limit: number, after?: string): Promise<string[]>;
   copyThread(fromThreadId: string, toThreadId: string): Promise<void>;
   deleteRun(threadId: string, runId: string): Promise<void>;

@@ -50,6 +50,7 @@ describe('a project', () => {
       databaseUrl: null,
       stateUrl: null,
       encryption: { keys: [], clearMetadata: [] },
+      blobs: { url: null, limitBytes: 65_536, credentials: {} },
       worker: { concurrency: 10, leaseMs: 10_000, pollMs: 1000, maxAttempts: 5, graceMs: 10_000, parkAfterMs: 5000 },
       autoDurability: { ms: 2000, cost: 0.01 },
       prices: {},

@@ -1,0 +1,60 @@
+import { type BlobKey, blobName, type BlobStore } from '../core/blob.ts';
+import { ServiceError } from '../core/errors.ts';
+import type { Blobs, NewBlobRef } from '../database/blobs.ts';
+
+export interface BlobVaultOptions {
+  store: BlobStore;
+  blobs: Blobs;
+  /** How long an upload may take before it may have to be done again. */
+  leaseMs?: number;
+}
+
+export interface NewObject extends Omit<NewBlobRef, 'gen'> {
+  bytes: Uint8Array;
+}
+
+/**
+ * Objects and the references to them, kept in step across a store and a database that know nothing of each other:
+ * the row of an object comes before the object and goes after it, and no reference is made to an object that goes. A crash
+ * at any moment leaves at most a row or an object that nobody uses, which the collector finds.
+ */
+export class BlobVault {
+  readonly blobs: Blobs;
+  readonly store: BlobStore;
+  readonly #leaseMs: number;
+
+  constructor({ store, blobs, leaseMs = 60_000 }: BlobVaultOptions) {
+    this.store = store;
+    this.blobs = blobs;
+    this.#leaseMs = leaseMs;
+  }
+
+  /** Stores a content, unless it is there, and has the thread refer to it. */
+  async keep(threadId: string, { bytes, ...ref }: NewObject): Promise<BlobKey> {
+    for (let leaseMs = this.#leaseMs; ; leaseMs *= 2) {
+      const { hash, gen, is_live } = await this.blobs.claim(ref.hash, bytes.byteLength, leaseMs);
+      const name = blobName({ hash, gen });
+      if (!is_live) await this.store.put(name, bytes);
+      if (await this.blobs.refer(threadId, { ...ref, gen })) return { hash, gen };
+      // It took longer than the lease, and was collected: maybe before the object was there, so nobody else would remove it.
+      await this.store.delete(name);
+    }
+  }
+
+  async load(key: BlobKey): Promise<Uint8Array> {
+    return found(key, await this.store.get(blobName(key)));
+  }
+
+  /** As `load`; blocks the thread. */
+  loadSync(key: BlobKey): Uint8Array {
+    return found(key, this.store.getSync(blobName(key)));
+  }
+}
+
+function found(key: BlobKey, bytes: Uint8Array | null): Uint8Array {
+  if (bytes !== null) return bytes;
+  throw new ServiceError(
+    'unreadable_value',
+    `The blob ${blobName(key)} is not in the store that BLOB_URL names: name the store that has it, or delete the thread`,
+  );
+}

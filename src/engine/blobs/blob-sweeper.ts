@@ -1,0 +1,110 @@
+import type { Logger } from 'pino';
+import type { BlobCollector, SweepReport, SweepRequest } from '../../blobs/blob-collector.ts';
+import { FILE_MARK } from '../../core/blob.ts';
+import { BusyError, NotFoundError } from '../../core/errors.ts';
+import { isUuid } from '../../core/ids.ts';
+import type { BlobRef, Blobs } from '../../database/blobs.ts';
+import type { Threads } from '../../database/threads.ts';
+import type { StateSaver } from '../../state/state-saver.ts';
+import type { StateStores } from '../../state/state-stores.ts';
+
+const EVERY_MS = 5 * 60_000;
+const DAY_MS = 24 * 60 * 60_000;
+const THREADS = 100;
+
+interface BlobSweeperParts {
+  collector: BlobCollector;
+  blobs: Blobs;
+  threads: Pick<Threads, 'get' | 'reserve'>;
+  stores: Pick<StateStores, 'of'>;
+  log: Logger;
+}
+
+export interface FullSweepReport extends SweepReport {
+  /** References to values that their threads no longer have. */
+  stale: number;
+}
+
+/** Keeps the blob store free of what nobody uses: of released objects often, of what crashes left once a day. */
+export class BlobSweeper {
+  readonly #parts: BlobSweeperParts;
+  readonly #stopping = new AbortController();
+  #timer: NodeJS.Timeout | null = null;
+  #sweptAtMs = performance.now();
+
+  constructor(parts: BlobSweeperParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#timer = setTimeout(() => {
+      this.tick()
+        .catch((error: unknown) => this.#parts.log.warn({ err: error }, 'could not sweep blobs'))
+        .finally(() => this.#stopping.signal.aborted || this.start());
+    }, EVERY_MS);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+    if (this.#timer) clearTimeout(this.#timer);
+  }
+
+  async tick(): Promise<void> {
+    const { collector, log } = this.#parts;
+    const { signal } = this.#stopping;
+    const stale = await this.#releaseStale({ olderThanMs: DAY_MS });
+    const unused = await collector.collect(signal);
+    const isDaily = performance.now() - this.#sweptAtMs > DAY_MS;
+    const unknown = isDaily ? await collector.sweepUnknown({ olderThanMs: DAY_MS, signal }) : NONE;
+    if (isDaily) this.#sweptAtMs = performance.now();
+    if (stale + unused.count + unknown.count > 0) log.info({ stale, unused, unknown }, 'blobs were swept');
+  }
+
+  /** All at once, as far as it is older than asked. */
+  async sweep(request: SweepRequest): Promise<FullSweepReport> {
+    const stale = await this.#releaseStale(request);
+    return { stale, ...(await this.#parts.collector.sweep(request)) };
+  }
+
+  async #releaseStale({ olderThanMs, dryRun = false }: SweepRequest): Promise<number> {
+    let released = 0;
+    for (let after: string | undefined = ''; after !== undefined && !this.#stopping.signal.aborted;) {
+      const page: string[] = await this.#parts.blobs.unseen(olderThanMs, THREADS, after);
+      for (const threadId of page) released += await this.#releaseStaleOf(threadId, dryRun);
+      after = page.at(-1);
+    }
+    return released;
+  }
+
+  async #releaseStaleOf(threadId: string, dryRun: boolean): Promise<number> {
+    const { blobs, threads, stores } = this.#parts;
+    const refs = await blobs.refsOf(threadId);
+    const thread = isUuid(threadId) ? await threads.get(threadId) : null;
+    if (thread === null) return dryRun ? refs.length : blobs.release(threadId, refs);
+    const saver = stores.of(thread.state_store);
+    const stale = await missingIn(saver, threadId, refs);
+    if (dryRun) return stale.length;
+    await blobs.seen(threadId);
+    if (stale.length === 0) return 0;
+    try {
+      // A writer makes its references first: none may be on its way. Who comes later makes them anew.
+      const { token } = await threads.reserve(threadId);
+      await saver.fence(threadId, token);
+    } catch (error) {
+      if (error instanceof BusyError || error instanceof NotFoundError) return 0; // another day
+      throw error;
+    }
+    return blobs.release(threadId, await missingIn(saver, threadId, stale));
+  }
+}
+
+/** Files go with their thread only. */
+async function missingIn(saver: StateSaver, threadId: string, refs: readonly BlobRef[]): Promise<BlobRef[]> {
+  const ofValues = refs.filter(({ value_id }) => !value_id.startsWith(FILE_MARK));
+  const ids = ofValues.map(({ value_id }) => value_id);
+  const missing = await saver.missingValues(threadId, ids);
+  return ofValues.filter(({ value_id }) => missing.has(value_id));
+}
+
+const NONE = { count: 0, bytes: 0 };
