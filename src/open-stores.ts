@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { openBlobs, type OpenBlobs } from './blobs/open-blobs.ts';
 import type { BatonConfig } from './config/config.ts';
+import { plainCodec } from './core/codec.ts';
 import type { Database } from './database/database.ts';
 import type { Threads } from './database/threads.ts';
 import { LongTermStore } from './database/store/long-term-store.ts';
@@ -40,9 +41,9 @@ export async function openStores(options: OpenStoresOptions): Promise<Stores> {
 async function open({ config, database, threads, log, decorate }: OpenStoresOptions): Promise<Stores> {
   const { index, ttl } = config.store;
   const embedded = index && { ...index, embedder: await loadEmbedder(index.embed, config.projectDir) };
-  const blobs = await openBlobs(config, database);
   const encryption = await openEncryption(config, database.url, log);
   database.sealing = encryption?.sealing ?? null;
+  const blobs = await openBlobs(config, database, encryption?.codec ?? plainCodec);
   const store = await LongTermStore.open({ database, log, index: embedded, ttl });
   const openOne = saverOpener({ config, database, threads, log, encryption, blobs });
   const stores = await StateStores.open({

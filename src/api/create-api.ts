@@ -6,6 +6,7 @@ import type { BatonConfig } from '../config/config.ts';
 import type { Assistants } from '../database/assistants.ts';
 import type { Bookmarks } from '../database/bookmarks.ts';
 import type { Crons } from '../database/crons.ts';
+import type { OpenBlobs } from '../blobs/open-blobs.ts';
 import type { Database } from '../database/database.ts';
 import type { Effects } from '../database/effects.ts';
 import type { RunQueue } from '../database/run-queue.ts';
@@ -82,6 +83,7 @@ export interface ApiParts {
   webhookPolicy: WebhookPolicy;
   deliveries: WebhookDeliveries;
   stores: StateStores;
+  blobs: OpenBlobs | null;
   database: Database;
   log: Logger;
   config: {

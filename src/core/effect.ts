@@ -1,3 +1,4 @@
+import type { BlobFiles } from './blob-files.ts';
 import type { Json } from './json.ts';
 
 /** What a node waits for or does in the world, each with a row of its own in the ledger. */
@@ -94,6 +95,7 @@ export interface EffectLedger {
 
 /** One execution of a node, as the engine sees it. */
 export interface NodeExecution {
+  files: BlobFiles;
   ledger: EffectLedger;
   /** How often each name was called at each place, in this execution. */
   calls: Map<string, number>;

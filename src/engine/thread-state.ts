@@ -1,6 +1,7 @@
 import type { StateSnapshot } from '@langchain/langgraph';
 import type { BaseStore } from '@langchain/langgraph-checkpoint';
 import { DatabaseError } from 'pg';
+import type { ThreadFiles } from '../blobs/thread-files.ts';
 import type { RunConfig } from '../core/assistant.ts';
 import { openBudgetQuestion } from '../core/budget.ts';
 import { isConnectionLost } from '../core/connection-loss.ts';
@@ -53,6 +54,8 @@ export interface ThreadStatesParts {
   stores: Pick<StateStores, 'of' | 'namesFor'>;
   threads: Threads;
   store: BaseStore;
+  /** Null: there is no blob store. */
+  files: Pick<ThreadFiles, 'copy'> | null;
 }
 
 /** The state of threads, read and changed through their graphs: only these know the reducers and what comes next. */
@@ -61,12 +64,14 @@ export class ThreadStates {
   readonly #stores: ThreadStatesParts['stores'];
   readonly #threads: Threads;
   readonly #store: BaseStore;
+  readonly #files: Pick<ThreadFiles, 'copy'> | null;
 
-  constructor({ graphs, stores, threads, store }: ThreadStatesParts) {
+  constructor({ graphs, stores, threads, store, files }: ThreadStatesParts) {
     this.#graphs = graphs;
     this.#stores = stores;
     this.#threads = threads;
     this.#store = store;
+    this.#files = files;
   }
 
   /** The latest state, or that of a checkpoint. Throws NotFoundError when the checkpoint does not exist. */
@@ -144,6 +149,7 @@ export class ThreadStates {
     // State first: a crash in between leaves a state that no thread shows, never a thread that shows a state it has not.
     const saver = this.#stores.of(source.state_store);
     await saver.copyThread(source.thread_id, toThreadId);
+    await this.#files?.copy(source.thread_id, toThreadId);
     const copied = await this.#threads.copy(source.thread_id, toThreadId, metadata);
     if (!copied) throw new NotFoundError('Thread', source.thread_id);
     if (source.status !== 'busy') return copied;

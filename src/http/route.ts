@@ -19,7 +19,7 @@ export interface Operation<P, Q, B> {
   /** Default 200, or 204 when the handler answers nothing. */
   status?: number;
   /** What is answered; `events` for a stream of server-sent events. Nothing when absent. */
-  answer?: z.ZodType | 'events' | 'html';
+  answer?: z.ZodType | 'events' | 'html' | 'file';
 }
 
 /** A request whose parts have been checked. */

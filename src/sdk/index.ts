@@ -1,4 +1,6 @@
 export { compact, type CompactMessagesOptions, type CompactOptions, type Replacement } from './compact.ts';
+export { blob, type BlobOptions } from './blob.ts';
+export type { BlobRef } from '../core/blob-files.ts';
 export { currentRun, type CurrentRun } from './current-run.ts';
 export type { Duration } from '../core/duration.ts';
 export {

@@ -42,6 +42,7 @@ describe.each(['memory:', 'postgres'])('with the state in %s', (store) => {
       stores: { of: () => saver, namesFor: () => [''] },
       threads,
       store: new InMemoryStore(),
+      files: null,
     });
   });
   afterAll(async () => {

@@ -89,6 +89,7 @@ const REFUSAL = z.object({ detail: z.string(), code: z.string() });
 function success(answer: Route['answer']): JsonObject {
   if (answer === undefined) return { description: 'Done' };
   if (answer === 'events') return { description: 'Server-sent events', content: { 'text/event-stream': {} } };
+  if (answer === 'file') return { description: 'A file', content: { '*/*': {} } };
   if (answer === 'html') return { description: 'A page', content: { 'text/html': {} } };
   return { description: 'Done', content: { 'application/json': { schema: jsonSchema(answer, 'output') } } };
 }

@@ -52,6 +52,24 @@ export function threadRoutes(threads: ThreadService, { heartbeatMs }: { heartbea
     ),
     route(
       {
+        method: 'get',
+        path: `${ONE}/blobs/:blob_id`,
+        summary: 'Download a file that a node of the thread made',
+        params: schemas.blobPath,
+        answer: 'file',
+      },
+      async ({ caller, params, res }) => {
+        const { content, name, type } = await threads.file(caller, params.thread_id, params.blob_id);
+        // Never shown within the API's origin: a node may have made it of what a stranger sent.
+        res.attachment(name);
+        res.setHeader('content-type', type);
+        res.setHeader('x-content-type-options', 'nosniff');
+        res.setHeader('content-security-policy', 'sandbox');
+        res.end(content);
+      },
+    ),
+    route(
+      {
         method: 'patch',
         path: ONE,
         summary: 'Merge metadata into a thread’s, and set how long it is kept from now',

@@ -109,6 +109,7 @@ export const threadSearch = z.strictObject({
 
 export const threadPath = z.object({ thread_id: uuid });
 export const checkpointPath = threadPath.extend({ checkpoint_id: z.string() });
+export const blobPath = threadPath.extend({ blob_id: z.string().regex(/^[\w-]{1,64}$/) });
 export const threadQuery = z.strictObject({ include: queryList(z.literal('ttl')).optional() });
 
 /** `values.<key>`: one key of the state. */

@@ -1,4 +1,6 @@
+import type { ThreadFiles } from '../../blobs/thread-files.ts';
 import { Access, type Guarded } from '../../core/access.ts';
+import type { BlobRef } from '../../core/blob-files.ts';
 import { asSeenBy, type AuthEvent, type Caller } from '../../core/caller.ts';
 import { ConflictError, InvalidInputError, NotFoundError } from '../../core/errors.ts';
 import { uuidv7 } from '../../core/ids.ts';
@@ -23,6 +25,7 @@ export interface ThreadServiceParts {
   states: ThreadStates;
   runs: Guarded<Runs>;
   streams: RunFollower;
+  blobs: { files: Pick<ThreadFiles, 'about' | 'get'> } | null;
   stores: { of(name: string | null): Pick<StateSaver, 'deleteThread' | 'storage'> };
 }
 
@@ -119,6 +122,14 @@ export class ThreadService {
   async storage(caller: Caller, threadId: string): Promise<StoredSizes> {
     const { thread_id, state_store } = await this.get(caller, threadId);
     return this.#parts.stores.of(state_store).storage(thread_id);
+  }
+
+  /** A file that a node made. @throws NotFoundError */
+  async file(caller: Caller, threadId: string, blobId: string): Promise<BlobRef & { content: Uint8Array }> {
+    const { thread_id } = await this.get(caller, threadId);
+    const { files } = this.#parts.blobs ?? {};
+    if (!files) throw new NotFoundError('Blob', blobId);
+    return { ...(await files.about(thread_id, blobId)), content: await files.get(thread_id, blobId) };
   }
 
   async #delete(threadId: string, access: Access): Promise<boolean> {

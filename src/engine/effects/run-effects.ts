@@ -9,6 +9,8 @@ import {
   type Parking,
   parkingValue,
 } from '../../core/effect.ts';
+import type { ThreadFiles } from '../../blobs/thread-files.ts';
+import type { BlobFiles } from '../../core/blob-files.ts';
 import { outliveConnections } from '../../core/connection-loss.ts';
 import { ConflictError, InvalidInputError, UnstorableValueError } from '../../core/errors.ts';
 import { uuidv7 } from '../../core/ids.ts';
@@ -27,6 +29,8 @@ export interface RunEffectsParts {
   saver: Pick<StateSaver, 'flush' | 'wayTo'>;
   codec: Codec;
   signals: EffectSignals;
+  /** Null: there is no blob store. */
+  files: ThreadFiles | null;
   /** Longer waits give up the run's place in the worker. */
   parkAfterMs: number;
 }
@@ -54,7 +58,7 @@ export class RunEffects {
   /** For one execution of a node. */
   open(): RunningNode {
     const context = { attempt: this.#attempt, inHand: this.#inHand, park: this.#park };
-    return new RunningNode(new NodeLedger(this.#parts, context));
+    return new RunningNode(new NodeLedger(this.#parts, context), filesOf(this.#parts.files, this.#attempt));
   }
 
   readonly #park = (parking: Parking): never => {
@@ -66,9 +70,15 @@ export class RunEffects {
 /** What travels in a configuration. Without properties of its own, since configurations are shown. */
 export class RunningNode implements NodeExecution {
   readonly #ledger: NodeLedger;
+  readonly #files: BlobFiles;
   readonly #calls = new Map<string, number>();
-  constructor(ledger: NodeLedger) {
+  constructor(ledger: NodeLedger, files: BlobFiles) {
     this.#ledger = ledger;
+    this.#files = files;
+  }
+
+  get files(): BlobFiles {
+    return this.#files;
   }
 
   get ledger(): EffectLedger {
@@ -92,6 +102,19 @@ export class RunningNode implements NodeExecution {
   async failed(): Promise<void> {
     await this.#ledger.forgetFailures();
   }
+}
+
+/** The files of the attempt's thread. */
+function filesOf(files: ThreadFiles | null, { run: { thread_id } }: Attempt): BlobFiles {
+  const kept = (): ThreadFiles => {
+    if (files !== null) return files;
+    throw new InvalidInputError('There is no blob store for files: set BLOB_URL, such as BLOB_URL=disk:./blobs');
+  };
+  return {
+    put: async (bytes, about) => kept().put(thread_id, bytes, about),
+    get: async (blobId) => kept().get(thread_id, blobId),
+    url: async (blobId, seconds) => kept().url(thread_id, blobId, seconds),
+  };
 }
 
 interface NodeContext {
