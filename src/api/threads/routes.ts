@@ -50,24 +50,7 @@ export function threadRoutes(threads: ThreadService, { heartbeatMs }: { heartbea
         };
       },
     ),
-    route(
-      {
-        method: 'get',
-        path: `${ONE}/blobs/:blob_id`,
-        summary: 'Download a file that a node of the thread made',
-        params: schemas.blobPath,
-        answer: 'file',
-      },
-      async ({ caller, params, res }) => {
-        const { content, name, type } = await threads.file(caller, params.thread_id, params.blob_id);
-        // Never shown within the API's origin: a node may have made it of what a stranger sent.
-        res.attachment(name);
-        res.setHeader('content-type', type);
-        res.setHeader('x-content-type-options', 'nosniff');
-        res.setHeader('content-security-policy', 'sandbox');
-        res.end(content);
-      },
-    ),
+    blobRoute(threads),
     route(
       {
         method: 'patch',
@@ -172,4 +155,25 @@ function collectionRoutes(threads: ThreadService): Route[] {
 function shown(thread: Thread, { select, extract }: schemas.ThreadSearch): object {
   const part = pick(thread, select);
   return extract ? { ...part, extracted: extracted(thread, extract) } : part;
+}
+
+function blobRoute(threads: ThreadService): Route {
+  return route(
+    {
+      method: 'get',
+      path: `${ONE}/blobs/:blob_id`,
+      summary: 'Download a file that a node of the thread made',
+      params: schemas.blobPath,
+      answer: 'file',
+    },
+    async ({ caller, params, res }) => {
+      const { content, name, type } = await threads.file(caller, params.thread_id, params.blob_id);
+      // Never shown within the API's origin: a node may have made it of what a stranger sent.
+      res.attachment(name);
+      res.setHeader('content-type', type);
+      res.setHeader('x-content-type-options', 'nosniff');
+      res.setHeader('content-security-policy', 'sandbox');
+      res.end(content);
+    },
+  );
 }
