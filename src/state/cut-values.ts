@@ -89,6 +89,11 @@ export class ContentNames {
     this.#inlineChars = inlineChars;
   }
 
+  /** Whether the value stands in the row as a whole. */
+  isInline({ text, fields }: Cut): boolean {
+    return text.length <= this.#inlineChars && fields.size === 0;
+  }
+
   /** @param base How a value was stored that this one may go on from, or not: it only tells where to look for what is known. */
   async name(value: Cut, base: Ref | undefined): Promise<NamedValue> {
     const named: NamedValue = { inline: undefined, ref: undefined, contents: new Map() };

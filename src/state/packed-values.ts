@@ -28,7 +28,9 @@ export async function identify(
   const names = new ContentNames(options);
   for (const [channel, slot] of slots) {
     if (slot.cut === undefined) continue;
-    Object.assign(slot, await names.name(slot.cut, base?.get(channel)?.ref));
+    // Most are small: they need no name, and no turn of the event loop.
+    if (names.isInline(slot.cut)) slot.inline = slot.cut.text;
+    else Object.assign(slot, await names.name(slot.cut, base?.get(channel)?.ref));
     slot.cut = undefined;
   }
 }
