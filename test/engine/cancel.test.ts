@@ -16,8 +16,8 @@ let client: Client;
 
 /** Postgres has given a run to the worker, and the worker does not know it before the gate opens. */
 function lateClaims(database: Database): Database {
-  const prepared = database.prepared.bind(database);
-  database.prepared = async <T>(text: string, values?: readonly unknown[]) => {
+  const prepared = database.preparedAsStored.bind(database);
+  database.preparedAsStored = async <T>(text: string, values: readonly unknown[]) => {
     const rows = await prepared<T>(text, values);
     if (/with expired as/.test(text) && rows.length > 0) await gate('claimed').pass();
     return rows;

@@ -368,6 +368,7 @@ describe('API keys', () => {
       checkpoint_id: uuidv7(),
       cron_id: uuidv7(),
       delivery_id: uuidv7(),
+      bookmark_id: uuidv7(),
       namespace: 'child',
       graph_id: 'line',
       version: 1,
