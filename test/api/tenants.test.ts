@@ -1,11 +1,18 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@langchain/langgraph-sdk';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openBlobs, type OpenBlobs } from '../../src/blobs/open-blobs.ts';
 import { WEBHOOK_DEFAULTS, webhookSettings } from '../../src/config/webhook-settings.ts';
+import { plainCodec } from '../../src/core/codec.ts';
 import { uuidv7 } from '../../src/core/ids.ts';
+import { Database } from '../../src/database/database.ts';
 import { call, type Answer } from '../sdk/fixtures/call.ts';
 import { gate } from '../sdk/fixtures/gates.ts';
 import { testServer, type TestServer } from '../sdk/fixtures/test-server.ts';
+import { log } from '../state/stores.ts';
 import { socketEar, sseEar } from './fixtures/ears.ts';
 import { operationsOf, request, type Operation } from './fixtures/operations.ts';
 
@@ -20,18 +27,31 @@ const bob = { authorization: 'Bearer bob' };
 
 let server: TestServer;
 let operations: Operation[];
+let folder: string;
+let database: Database;
+let blobs: OpenBlobs | null;
 
 beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'baton-tenants-'));
   const file = fileURLToPath(new URL('fixtures/auth.ts', import.meta.url));
   const set = { ...WEBHOOK_DEFAULTS, webhookAllowedNetworks: '127.0.0.0/8' };
   server = await testServer({
     stateUrl: 'memory:',
     auth: { project: { file, exportName: 'auth' } },
-    settings: { webhooks: webhookSettings({ key: {}, disabled: false, set, env: {} }) },
+    settings: {
+      webhooks: webhookSettings({ key: {}, disabled: false, set, env: {} }),
+      blobs: { url: `disk:${folder}`, limitBytes: 65_536, credentials: {} },
+    },
   });
+  database = new Database({ url: server.config.databaseUrl ?? '', log, applicationName: 'test' });
+  blobs = await openBlobs(server.config, database, plainCodec);
   operations = await operationsOf(server.url, alice);
 });
-afterAll(() => server.stop());
+afterAll(async () => {
+  await database.close();
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+});
 
 function clientOf(headers: Record<string, string>): Client {
   return new Client({ apiUrl: server.url, apiKey: null, defaultHeaders: headers, callerOptions: { maxRetries: 0 } });
@@ -60,10 +80,14 @@ async function thingsOf(headers: Record<string, string>, gateName?: string) {
     schedule: RARELY,
     metadata,
   });
+  // As a node makes one.
+  const about = { name: SECRET, type: 'text/plain' };
+  const filed = await blobs?.files.put(thread_id, Buffer.from(SECRET + thread_id), about);
   const mark = { checkpoint_id: checkpoint.checkpoint_id, name: SECRET };
   const bookmark = await call(`${server.url}/threads/${thread_id}/bookmarks`, 'POST', mark, headers);
   return {
     bookmark_id: String(bookmark.json.bookmark_id),
+    blob_id: filed?.blob_id ?? '',
     assistant_id: assistant.assistant_id,
     thread_id,
     run_id,
@@ -96,6 +120,7 @@ function valuesOf(things: Things): Record<string, unknown> {
 function nothing(): Things {
   return {
     bookmark_id: uuidv7(),
+    blob_id: uuidv7(),
     assistant_id: uuidv7(),
     thread_id: uuidv7(),
     run_id: uuidv7(),

@@ -5,6 +5,7 @@ import { BlobCollector } from '../../src/blobs/blob-collector.ts';
 import { BlobVault } from '../../src/blobs/blob-vault.ts';
 import { OffloadingDriver } from '../../src/blobs/offloading-driver.ts';
 import { readStub } from '../../src/blobs/stub.ts';
+import { blobName, type BlobStore } from '../../src/core/blob.ts';
 import { ServiceError } from '../../src/core/errors.ts';
 import { Blobs } from '../../src/database/blobs.ts';
 import { Database } from '../../src/database/database.ts';
@@ -182,4 +183,30 @@ test(`writers, forks, prunes, deletes and two collectors lose nothing and leave 
   expect(counts.collected).toBeGreaterThan(5);
   expect(counts.refused).toBeGreaterThan(5);
   if (process.env.BATON_TEST_TELL) console.log(counts);
+});
+
+test('a writer whose upload lands after its object was collected takes it back, and begins anew under another name', async () => {
+  const blobs = new Blobs(database);
+  const store = new FaultyStore(new Random(SEED));
+  store.faulty = false;
+  const collector = new BlobCollector({ store, blobs });
+  const names: string[] = [];
+  const late: BlobStore = {
+    get: (name) => store.get(name),
+    getSync: (name) => store.getSync(name),
+    delete: (name) => store.delete(name),
+    list: (after, limit) => store.list(after, limit),
+    close: () => store.close(),
+    put: async (name, bytes) => {
+      names.push(name);
+      // Its lease is over before it has begun; the second one is in time.
+      if (names.length === 1) await collector.collect();
+      await store.put(name, bytes);
+    },
+  };
+  const vault = new BlobVault({ store: late, blobs, leaseMs: 0 });
+  const key = await vault.keep('late', { value_id: 'v', hash: 'late', bytes: Buffer.from('x') });
+  expect(names).toHaveLength(2);
+  expect(new Set(names).size).toBe(2);
+  expect([...store.objects.keys()]).toEqual([blobName(key)]);
 });
