@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AddressInfo, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
-import { createClient } from '@redis/client';
+import { createClient, RESP_TYPES } from '@redis/client';
 
 /** A real Redis in a directory of its own, on a socket in it. It can be killed and started again, and has what it had on disk. */
 export class RedisServer {
@@ -37,11 +37,20 @@ export class RedisServer {
   }
 
   /** One command, past all drivers. */
-  async ask<T>(...args: string[]): Promise<T> {
-    const client = createClient({ socket: { path: this.#socket, tls: false }, RESP: 2 });
+  ask<T>(...args: string[]): Promise<T> {
+    return this.#ask((client) => client.sendCommand<T>(args));
+  }
+
+  /** The same, with all texts of the answer as the bytes that they are. */
+  askBytes(...args: string[]): Promise<Buffer | Buffer[]> {
+    return this.#ask((client) => client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer }).sendCommand(args));
+  }
+
+  async #ask<T>(send: (client: ReturnType<typeof clientOf>) => Promise<T>): Promise<T> {
+    const client = clientOf(this.#socket);
     await client.connect();
     try {
-      return await client.sendCommand<T>(args);
+      return await send(client);
     } finally {
       client.destroy();
     }
@@ -69,6 +78,10 @@ export async function freePort(): Promise<number> {
   server.close();
   await once(server, 'close');
   return port;
+}
+
+function clientOf(path: string) {
+  return createClient({ socket: { path, tls: false }, RESP: 2 });
 }
 
 /** Resolves when it answers, with the way to kill it; with null when it is not installed. */

@@ -1,16 +1,16 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { Writable } from 'node:stream';
-import { Client, Pool } from 'pg';
+import { Pool } from 'pg';
 import { pino } from 'pino';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { inflateRawSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { WEBHOOK_DEFAULTS, webhookSettings } from '../../src/config/webhook-settings.ts';
 import { Receiver } from '../engine/webhooks/receiver.ts';
-import { testDatabase, type TestDatabase } from '../postgres.ts';
+import { DUMPED_STORES, dumpPostgres, type DumpedStore } from './fixtures/dumped-stores.ts';
 import { testServer, type TestServer } from './fixtures/test-server.ts';
 
 const WORD = 'pelican7319';
+const STORES = Object.entries(DUMPED_STORES);
 const file = fileURLToPath(new URL('fixtures/secret-graph.ts', import.meta.url));
 const graphs = { secretive: { file, exportName: 'secretive', description: null } };
 const encryption = {
@@ -24,68 +24,6 @@ const webhooks = webhookSettings({
   env: {},
 });
 
-let state: TestDatabase;
-let server: TestServer;
-let receiver: Receiver;
-let logged = '';
-beforeAll(async () => {
-  state = await testDatabase();
-  receiver = await Receiver.start();
-  const sink = new Writable({
-    write(chunk, _, done) {
-      logged += String(chunk);
-      done();
-    },
-  });
-  server = await testServer({
-    stateUrl: `encrypted+${state.url}`,
-    settings: { encryption, webhooks },
-    graphs,
-    log: pino({ level: 'trace' }, sink),
-  });
-});
-afterAll(async () => {
-  await server.stop();
-  await receiver.stop();
-  await state.drop();
-});
-
-/** All that a database holds, as text; what was packed also as it was before. */
-async function dump(url: string): Promise<string> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  try {
-    const { rows: tables } = await client.query<{ name: string }>(
-      `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname not in ('pg_catalog', 'information_schema')`,
-    );
-    expect(tables.length).toBeGreaterThan(3);
-    let text = '';
-    for (const { name } of tables) {
-      const { rows } = await client.query<Record<string, unknown>>(`select * from ${name}`);
-      for (const row of rows) text += `${name} ${rowText(row)}\n`;
-    }
-    return text;
-  } finally {
-    await client.end();
-  }
-}
-
-function rowText(row: Record<string, unknown>): string {
-  return Object.entries(row)
-    .map(([column, value]) => `${column}=${Buffer.isBuffer(value) ? bytesText(value) : JSON.stringify(value)}`)
-    .join(' ');
-}
-
-function bytesText(bytes: Buffer): string {
-  let unpacked = '';
-  try {
-    unpacked = inflateRawSync(bytes).toString();
-  } catch {
-    // It was not packed.
-  }
-  return `${bytes.toString('latin1')} ${unpacked}`;
-}
-
 /** A word and what it looks like in base64, at each of the three places that it can begin at, and in hexadecimal. */
 const FORMS = [
   WORD,
@@ -98,7 +36,38 @@ const FORMS = [
   ),
 ];
 
-describe('a server whose store is encrypted', () => {
+/** The lines in which the word can be read. */
+function readable(text: string): string[] {
+  return text.split('\n').filter((line) => FORMS.some((form) => line.includes(form)));
+}
+
+describe.each(STORES)('a server on encrypted+%s', (_, open) => {
+  let state: DumpedStore;
+  let server: TestServer;
+  let receiver: Receiver;
+  let logged = '';
+  beforeAll(async () => {
+    state = await open();
+    receiver = await Receiver.start();
+    const sink = new Writable({
+      write(chunk, _, done) {
+        logged += String(chunk);
+        done();
+      },
+    });
+    server = await testServer({
+      stateUrl: `encrypted+${state.url}`,
+      settings: { ...state.settings, encryption, webhooks },
+      graphs,
+      log: pino({ level: 'trace' }, sink),
+    });
+  });
+  afterAll(async () => {
+    await server.stop();
+    await receiver.stop();
+    await state.drop();
+  });
+
   it('works as any other, and keeps none of what users said where it could be read', async () => {
     const { client, baton } = server;
     const say = (what: string) => `${WORD}-${what}`;
@@ -183,14 +152,15 @@ describe('a server whose store is encrypted', () => {
     const effects = await (await fetch(`${server.url}/threads/${thread_id}/effects`)).json();
     expect(JSON.stringify(effects)).toContain(say('input-key'));
 
-    for (const [what, text] of [
-      ['control plane', await dump(baton.databaseUrl)],
-      ['state', await dump(state.url)],
-      ['log', `${thread_id} ${logged}`],
-    ] as const) {
-      expect(text).toContain(thread_id);
-      const found = FORMS.flatMap((form) => text.split('\n').filter((line) => line.includes(form)));
-      expect(found.map((line) => `${what}: ${line.slice(0, 400)}`)).toEqual([]);
+    const { values } = await client.threads.getState<{ big: string; heard: string[] }>(thread_id);
+    expect(values.big).toHaveLength(say('input-big ').length + 150_000);
+    expect(values.heard).toEqual(expect.arrayContaining([say('input-state'), say('byhand')]));
+    const kept = await state.dump();
+    expect(Object.values(kept).at(-1)?.length).toBeGreaterThan(75_000);
+    const dumped = { 'control plane': await dumpPostgres(baton.databaseUrl), log: logged, ...kept };
+    for (const [what, text] of Object.entries(dumped)) {
+      expect(text.length).toBeGreaterThan(1000);
+      expect(readable(text).map((line) => `${what}: ${line.slice(0, 400)}`)).toEqual([]);
     }
 
     // What is left of a deleted thread is noise, and its copy has nothing to do with it.
@@ -207,6 +177,29 @@ describe('a server whose store is encrypted', () => {
     expect(left.values.heard).toContain(say('byhand'));
     expect((await client.threads.getHistory(copied)).length).toBeGreaterThan(3);
   });
+});
+
+// Else the searches above would prove nothing.
+it.each(STORES)('what stands in clear in %s is found', async (_, open) => {
+  const state = await open();
+  onTestFinished(() => state.drop());
+  const server = await testServer({ stateUrl: state.url, settings: state.settings, graphs });
+  onTestFinished(() => server.stop());
+  const { client, baton } = server;
+  const { thread_id } = await client.threads.create();
+  const log = [`${WORD}-long ${randomBytes(75_000).toString('hex')}`];
+  await client.runs.wait(thread_id, 'line', { input: { log }, metadata: { note: WORD } });
+  for (const text of [await dumpPostgres(baton.databaseUrl), ...Object.values(await state.dump())]) {
+    expect(readable(text).length).toBeGreaterThan(0);
+  }
+});
+
+describe('a server whose store is encrypted', () => {
+  let server: TestServer;
+  beforeAll(async () => {
+    server = await testServer({ stateUrl: 'encrypted+memory:', settings: { encryption } });
+  });
+  afterAll(() => server.stop());
 
   it('says in one place what was put where it does not belong, and lets the thread be deleted', async () => {
     const { client, baton } = server;
