@@ -36,6 +36,12 @@ export class KeyRing {
     }
     this.#first = first;
     this.#keys = new Map(keys.map((key) => [key.id, key]));
+    if (this.#keys.size < keys.length) {
+      const twice = keys.find(({ id }, at) => keys.findIndex((key) => key.id === id) < at);
+      throw new InvalidInputError(
+        `BATON_KEYS has two keys of the id "${twice?.id}", so that nobody could tell what each of them wrapped: give every key, and every key service, an id of its own`,
+      );
+    }
   }
 
   /** Of the key that wraps new ones. */
@@ -60,7 +66,7 @@ export class KeyRing {
     if (key === undefined) {
       throw new ServiceError(
         'unavailable',
-        `BATON_KEYS has no key "${kek_id}", under which stored keys are: put it back, after the key that is to come instead, and run "baton keys rotate" before you take it out`,
+        `BATON_KEYS has no key "${kek_id}", under which stored keys are: put it back, after the key that is to come instead, and run "baton rotate-keys" before you take it out`,
       );
     }
     try {

@@ -71,8 +71,8 @@ export class ThreadKeys implements DataKeys {
       'insert into baton.thread_keys (thread_id, key_id, kek_id, wrapped) values ($1, $2, $3, $4) on conflict do nothing',
       [threadId, context.key_id, kek_id, wrapped],
     );
-    // Whoever was first has made the thread's key.
-    const key = await this.find(threadId);
+    // Whoever was first has made the thread's key. Not by a query that others wait for: it may have begun before the insert.
+    const key = await this.#read('thread_id', threadId);
     if (key === null) throw new Error(`the key of thread ${threadId} was deleted as it was made`);
     return key;
   }
@@ -87,6 +87,7 @@ export class ThreadKeys implements DataKeys {
   }
 
   async #read(column: 'thread_id' | 'key_id', value: string): Promise<DataKey | null> {
+    const at = this.#now();
     const [row] = await this.#db.query<KeyRow>(`select ${COLUMNS} from baton.thread_keys where ${column} = $1`, [
       value,
     ]);
@@ -95,7 +96,7 @@ export class ThreadKeys implements DataKeys {
     // It stays what it is as long as it is there: a key service is not asked again and again.
     const known = this.#byId.get(id.toString('hex'))?.key;
     const key = known ?? dataKey(row.thread_id, id, await this.#ring.unwrap(row, row));
-    const entry = { key, at: this.#now() };
+    const entry = { key, at };
     add(this.#ofThread, row.thread_id, entry);
     add(this.#byId, key.id.toString('hex'), entry);
     return key;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { KeyRing, secretKey, serviceKey } from '../../../src/core/key-ring.ts';
 import { nameOf } from '../../../src/core/data-key.ts';
-import { Database } from '../../../src/database/database.ts';
+import { Database, type Queryable } from '../../../src/database/database.ts';
 import { migrate } from '../../../src/database/migrate.ts';
 import { KEY_CACHE_MS, ThreadKeys } from '../../../src/database/sealing/thread-keys.ts';
 import { testDatabase, type TestDatabase } from '../../postgres.ts';
@@ -71,6 +71,33 @@ describe('the key of a thread', () => {
     expect(await keys.find('short')).toBeNull();
   });
 
+  it('is found by its maker though somebody looked for it just before', async () => {
+    let made = () => {};
+    const insert = new Promise<void>((resolve) => {
+      made = resolve;
+    });
+    let selects = 0;
+    let looked: unknown;
+    const slow: Queryable = {
+      async query<T>(sql: string, values?: readonly unknown[]): Promise<T[]> {
+        if (sql.startsWith('select')) {
+          selects += 1;
+          if (selects !== 2) return database.query<T>(sql, values);
+          // It sees the table as it was before the insert, and says so after it.
+          await insert;
+          return [];
+        }
+        looked = keys.find('raced');
+        const rows = await database.query<T>(sql, values);
+        setImmediate(made);
+        return rows;
+      },
+    };
+    const keys = new ThreadKeys(slow, new KeyRing([one]));
+    expect((await keys.of('raced')).thread_id).toBe('raced');
+    expect(await looked).toBeNull();
+  });
+
   it('goes with its thread', async () => {
     const id = '00000000-0000-4000-8000-000000000001';
     await database.query('insert into baton.threads (thread_id) values ($1)', [id]);
@@ -106,6 +133,7 @@ describe('BATON_KEYS', () => {
       /^The key "one" of BATON_KEYS does not open.*$/,
     );
     expect(() => new KeyRing([])).toThrow('baton key --encryption');
+    expect(() => new KeyRing([one, two, one])).toThrow('two keys of the id "one"');
   });
 
   it('may be a service that keeps its key to itself', async () => {
