@@ -27,7 +27,7 @@ export function messageGroups(messages: readonly BaseMessage[], tokens: TokenCou
   return groups;
 }
 
-export function tokensOf(message: BaseMessage, tokens: TokenCounter): number {
+function tokensOf(message: BaseMessage, tokens: TokenCounter): number {
   const calls = isAIMessage(message) && message.tool_calls?.length ? JSON.stringify(message.tool_calls) : '';
   const text = typeof message.content === 'string' ? message.content : JSON.stringify(message.content);
   return tokens(text + calls) + FRAME_TOKENS;
