@@ -212,6 +212,17 @@ describe('the environment', () => {
     expect(config.dataDir).toBe(join(dir, 'data'));
   });
 
+  test('names the keys of encrypted stores, which a path of langgraph.json may do too', () => {
+    const json = { graphs, baton: { keys: './kms.ts:keys' } };
+    expect(load(json).encryption.keys).toEqual([{ file: join(dir, 'kms.ts'), exportName: 'keys' }]);
+    const secret = Buffer.alloc(32).toString('base64');
+    const env = { BATON_KEYS: `one:${secret},./other.ts:keys` };
+    expect(load(json, { env }).encryption.keys).toEqual([
+      { id: 'one', secret },
+      { file: join(dir, 'other.ts'), exportName: 'keys' },
+    ]);
+  });
+
   test.each([
     ['PORT', '70000', 'PORT must be a whole number from 0 to 65535, not "70000"'],
     ['PORT', '20.5', 'PORT must be a whole number'],

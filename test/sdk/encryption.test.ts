@@ -237,3 +237,25 @@ describe('a server whose store is encrypted', () => {
     );
   });
 });
+
+it('has its keys wrapped by a service of the project, named by its path', async () => {
+  const service = { file: fileURLToPath(new URL('fixtures/key-service.ts', import.meta.url)), exportName: 'service' };
+  const server = await testServer({
+    stateUrl: 'encrypted+memory:',
+    settings: { encryption: { keys: [service], clearMetadata: [] } },
+  });
+  onTestFinished(() => server.stop());
+  const { client, baton } = server;
+  const { thread_id } = await client.threads.create();
+  expect(await client.runs.wait(thread_id, 'line', { input: { log: [WORD] } })).toMatchObject({
+    log: [WORD, 'a', 'b', 'c'],
+  });
+  const pool = new Pool({ connectionString: baton.databaseUrl });
+  onTestFinished(() => pool.end());
+  const { rows } = await pool.query<{ kek_id: string; wrapped: Buffer }>(
+    'select kek_id, wrapped from baton.thread_keys where thread_id = $1',
+    [thread_id],
+  );
+  expect(rows).toEqual([{ kek_id: 'service', wrapped: expect.any(Buffer) as Buffer }]);
+  expect(rows[0]?.wrapped.toString('latin1')).toContain(`wrapped for ${thread_id}:`);
+});
