@@ -83,6 +83,8 @@ export class Threads implements Guarded<Threads> {
   /** Merges metadata; with `ttl_minutes` the thread is kept that long from now. */
   async update(change: NewThread): Promise<Thread | null> {
     const { thread_id, ttl_minutes, ttl_strategy } = change;
+    // To seal for a thread makes its key, which would stay where there is no thread.
+    if (this.#db.sealing !== null && (await this.get(thread_id)) === null) return null;
     const [row] = await this.#db.query<Thread>(
       `update baton.threads set metadata = metadata || $2, updated_at = now(),
          ttl_minutes = coalesce($4, ttl_minutes), expires_at = coalesce(now() + $4 * interval '1 minute', expires_at),

@@ -227,6 +227,36 @@ describe('a server whose store is encrypted', () => {
     await pool.end();
   });
 
+  it('makes no key for a thread that does not exist', async () => {
+    const pool = new Pool({ connectionString: server.baton.databaseUrl });
+    onTestFinished(() => pool.end());
+    const keys = async () => (await pool.query('select thread_id from baton.thread_keys order by 1')).rows as unknown[];
+    const before = await keys();
+    const thread = `/threads/${randomUUID()}`;
+    const run = { assistant_id: 'line', input: {}, metadata: { note: WORD } };
+    const requests = [
+      ['POST', '/runs', run],
+      ['POST', '/runs/wait', run],
+      ['POST', '/runs/stream', run],
+      ['POST', '/runs/crons', { ...run, schedule: '0 0 1 1 *' }],
+      ['POST', '/state', { values: { log: ['x'] } }],
+      ['POST', '/events', { name: 'news', payload: {} }],
+      ['POST', '/copy', {}],
+      ['POST', '/history', {}],
+      ['PATCH', '', { metadata: { note: WORD } }],
+    ] as const;
+    const headers = { 'content-type': 'application/json' };
+    const answers = await Promise.all(
+      requests.map(async ([method, path, asked]) => {
+        const request = { method, headers, body: JSON.stringify(asked) };
+        return [path, (await fetch(`${server.url}${thread}${path}`, request)).status];
+      }),
+    );
+    // To copy what is not there is a conflict, as the platform's clients know it.
+    expect(answers).toEqual(requests.map(([, path]) => [path, path === '/copy' ? 409 : 404]));
+    expect(await keys()).toEqual(before);
+  });
+
   it('does not start without its key', async () => {
     const settings = {
       encryption: { ...encryption, keys: [{ id: 'two', secret: randomBytes(32).toString('base64') }] },
