@@ -258,6 +258,20 @@ describe.skipIf(REDIS_URL === undefined)('the Redis driver', () => {
     expect(await replica.ask('HLEN', 'baton:{"t"}:index')).toBe(1);
   });
 
+  it('waits again for a replica with ?wait=1, and does not make the change again', async () => {
+    const port = String(await freePort());
+    const redis = await server('--port', port, '--repl-diskless-sync-delay', '0');
+    await put(await open(redis.url), { thread_id: 't' });
+    const saver = await open(`${redis.url}?wait=1`);
+    await redis.ask('CONFIG', 'RESETSTAT');
+    const waiting = put(saver, { thread_id: 't' });
+    const stats = () => redis.ask<string>('INFO', 'commandstats');
+    await vi.waitFor(async () => expect(await stats()).toMatch(/cmdstat_wait:calls=[2-9]/), 4000);
+    expect(await stats()).toMatch(/cmdstat_evalsha:calls=1,/);
+    await server('--replicaof', '127.0.0.1', port);
+    await waiting;
+  });
+
   it('follows the address when another server takes over', async () => {
     const [first, second] = [String(await freePort()), String(await freePort())];
     const old = await server('--port', first);

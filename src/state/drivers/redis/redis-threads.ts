@@ -1,5 +1,6 @@
 import type { RedisArgument } from '@redis/client';
 import { outliveConnections } from '../../../core/connection-loss.ts';
+import { ServiceError } from '../../../core/errors.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import type { Script, ScriptName } from './scripts.ts';
 import { type KEY, keysOf, orderPattern, threadOfKey } from './thread-keys.ts';
@@ -14,6 +15,8 @@ interface RedisThreadsParts {
 
 /** How long a replica may take to say that it has a change. */
 const WAIT_MS = 2_000;
+/** So often a change is waited for. */
+const WAITS = 5;
 const SCAN_COUNT = '1000';
 
 /** Commands on the keys of threads. Whatever loses its connection is asked again. */
@@ -83,12 +86,19 @@ export class RedisThreads {
     }
   }
 
+  /** The change is made: what is done again while replicas are missing is the waiting, and not the script. */
   async #replicated(threadId: string): Promise<void> {
     const { connection, prefix, replicas } = this.#parts;
     if (replicas === 0) return;
     const [key = ''] = keysOf(prefix, threadId);
-    const have = Number(await connection.send(key, ['WAIT', String(replicas), String(WAIT_MS)]));
-    // As Redis says it when it has too few of them to begin with.
-    if (have < replicas) throw new Error(`NOREPLICAS ${have} of ${replicas} replicas have the change`);
+    let have = 0;
+    for (let waits = 0; waits < WAITS; waits++) {
+      have = Number(await connection.send(key, ['WAIT', String(replicas), String(WAIT_MS)]));
+      if (have >= replicas) return;
+    }
+    throw new ServiceError(
+      'unavailable',
+      `Redis has the change, but ${have} of the ${replicas} replicas that ?wait= asks for: see that they run, then try again`,
+    );
   }
 }
