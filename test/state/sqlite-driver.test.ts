@@ -178,6 +178,19 @@ describe('the file', () => {
     for (const table of ['threads', 'checkpoints', 'big_values'])
       expect(look(path, `select count(*) as n from ${table}`)).toEqual([{ n: 1 }]);
   });
+
+  it('that cannot give back space can be deleted in', async () => {
+    const path = newPath();
+    await (await openAt(path)).close();
+    const database = new DatabaseSync(path);
+    database.exec('pragma auto_vacuum = none; vacuum');
+    database.close();
+    const saver = await openAt(path);
+    await put(saver, { thread_id: 'big' }, { big: 'a'.repeat(300_000) });
+    await saver.deleteThread('big');
+    expect(look(path, 'pragma freelist_count')).not.toEqual([{ freelist_count: 0 }]);
+    await saver.close();
+  });
 });
 
 describe('a file that cannot be written', () => {

@@ -230,8 +230,10 @@ export class SqliteDriver implements CheckpointDriver {
   async #giveBack(): Promise<void> {
     const free = (): number =>
       this.#file.rows<{ freelist_count: number }>('pragma freelist_count')[0]?.freelist_count ?? 0;
-    while ((await this.#read(free)) > 0) {
+    // A file that was not made for it, or whose vacuum was changed, gives nothing back.
+    for (let [left, before] = [await this.#read(free), Infinity]; left > 0 && left < before;) {
       await this.#changes.make(() => void this.#file.rows(`pragma incremental_vacuum(${PAGES})`));
+      [left, before] = [await this.#read(free), left];
     }
   }
 }
