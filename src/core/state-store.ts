@@ -11,7 +11,8 @@ export function storeSetting(name: string): string {
   return name === DEFAULT_STORE ? 'STATE_URL' : `baton.graphs.${name}.state of langgraph.json`;
 }
 
-function storeName(name: string): string {
+/** For people. */
+export function storeName(name: string): string {
   return name === DEFAULT_STORE
     ? 'the default store (STATE_URL)'
     : `the store of graph "${name}" (baton.graphs.${name}.state in langgraph.json)`;

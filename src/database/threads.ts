@@ -39,6 +39,13 @@ export interface ThreadPlace {
   at: string;
 }
 
+/** A thread that nobody else changes now. */
+export interface IdleThread extends Pick<ThreadPlace, 'state_store' | 'at'> {
+  token: number;
+  /** From now on the thread is kept in this store, unless what is done while it is idle fails. */
+  keepIn: (store: string) => Promise<void>;
+}
+
 export interface ThreadFilter {
   ids?: string[] | undefined;
   metadata?: JsonObject | undefined;
@@ -146,22 +153,28 @@ export class Threads implements Guarded<Threads> {
 
   /**
    * Does what needs that nobody changes the thread, under its row's lock: so it should not take long. `token` is newer than
-   * that of any run or change that has begun. `busy`: a run waits or runs, and nothing was done. Null: no such thread.
+   * that of any run or change that has begun; one by hand may be under way until the token is a fence. `busy`: a run waits
+   * or runs, and nothing was done. Null: no such thread.
    */
-  async whileIdle<T>(
-    threadId: string,
-    work: (thread: { state_store: string | null; token: number }) => Promise<T>,
-  ): Promise<T | 'busy' | null> {
+  async whileIdle<T>(threadId: string, work: (thread: IdleThread) => Promise<T>): Promise<T | 'busy' | null> {
     return this.#db.transaction(async (tx) => {
       if (!(await lockThread(tx, threadId, this.#access))) return null;
-      const [row] = await tx.query<{ state_store: string | null; token: number; has_runs: boolean }>(
-        `select state_store, nextval('baton.fencing_token') token, exists (
+      const [row] = await tx.query<Omit<IdleThread, 'keepIn'> & { has_runs: boolean }>(
+        `select state_store, updated_at::text at, nextval('baton.fencing_token') token, exists (
            select from baton.runs r where r.thread_id = t.thread_id and r.status in ('pending', 'running')
          ) has_runs from baton.threads t where thread_id = $1`,
         [threadId],
       );
       if (!row) return null;
-      return row.has_runs ? 'busy' : work(row);
+      if (row.has_runs) return 'busy';
+      const keepIn = async (store: string): Promise<void> => {
+        await tx.query('update baton.threads set state_store = $2, reserved_token = $3 where thread_id = $1', [
+          threadId,
+          store,
+          row.token,
+        ]);
+      };
+      return work({ ...row, keepIn });
     });
   }
 
@@ -298,15 +311,6 @@ export class Threads implements Guarded<Threads> {
       [threadId],
     );
     return row ?? null;
-  }
-
-  /** From now on the thread is kept in another store. False when something has happened to it since `place`. */
-  async point(threadId: string, { at }: ThreadPlace, store: string): Promise<boolean> {
-    const rows = await this.#db.query(
-      `update baton.threads set state_store = $2 where thread_id = $1 and status <> 'busy' and updated_at::text = $3 returning 1`,
-      [threadId, store, at],
-    );
-    return rows.length > 0;
   }
 
   /** A new thread with the source's shown state and metadata of its own. Null when the source is missing. */

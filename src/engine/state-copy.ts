@@ -1,8 +1,9 @@
-import { messageOf, NotFoundError, ServiceError } from '../core/errors.ts';
+import { ConflictError, messageOf, NotFoundError, ServiceError } from '../core/errors.ts';
+import { storeName } from '../core/state-store.ts';
 import { isUuid, nameUuid, systemAssistantId } from '../core/ids.ts';
 import type { ThreadPlace, Threads } from '../database/threads.ts';
-import { copyHistory } from '../state/copy-history.ts';
-import type { StateSaver } from '../state/state-saver.ts';
+import { type CopiedHistory, copyHistory } from '../state/copy-history.ts';
+import type { LatestCheckpoint, StateSaver } from '../state/state-saver.ts';
 import type { StateStores } from '../state/state-stores.ts';
 import type { ThreadStates } from './thread-state.ts';
 
@@ -11,7 +12,7 @@ export interface StateCopyParts {
   to: StateSaver;
   threads: Threads;
   states: Pick<ThreadStates, 'show'>;
-  stores: Pick<StateStores, 'of' | 'namesFor'>;
+  stores: Pick<StateStores, 'of' | 'find' | 'namesFor'>;
   /** A line for a person. */
   tell: (line: string) => void;
 }
@@ -37,7 +38,7 @@ export interface StateCopySum {
 const PAGE = 100;
 
 /**
- * Copies threads from one store to another, each as a whole, and verifies what it copied. The source is only read. A thread
+ * Copies threads from one store to another, each as a whole, and verifies what it copied. The source keeps all it has. A thread
  * that is busy, or changes meanwhile, is left and told of: the same again will find it at rest.
  */
 export class StateCopy {
@@ -77,9 +78,10 @@ export class StateCopy {
       const place = isUuid(toThreadId) ? await threads.place(toThreadId) : null;
       if (place && request.graphId !== undefined && place.graph_id !== request.graphId) return;
       if (place?.busy) throw new ServiceError('busy', 'it is busy with a run: wait for its end, then copy again');
+      if (place) this.#requireKeptHere(place);
       const { checkpoints, added, bytes } = request.dryRun
         ? await this.#sizes(threadId)
-        : await this.#copy(threadId, toThreadId, place, request.graphId);
+        : await this.#copyUnlessDeleted(threadId, toThreadId, place, request.graphId);
       sum.threads += 1;
       sum.checkpoints += checkpoints;
       sum.added += added;
@@ -96,28 +98,80 @@ export class StateCopy {
     return { checkpoints: checkpoints.count, added: 0, bytes: checkpoints.bytes + values.bytes + writes.bytes };
   }
 
-  async #copy(threadId: string, toThreadId: string, place: ThreadPlace | null, graphId: string | undefined) {
+  /** What else a store has of a thread is what it was once: it was moved away since, or copied there. */
+  #requireKeptHere({ state_store }: ThreadPlace): void {
+    const { from, to, stores } = this.#parts;
+    if (state_store === null) return;
+    const kept = stores.find(state_store);
+    if (kept === undefined || kept === from || kept === to) return;
+    throw new ConflictError(
+      `it is kept in ${storeName(state_store)}, which --from is not: leave --from out, or give that address as it is written there`,
+    );
+  }
+
+  /** Of a thread that is deleted meanwhile, no copy stays. */
+  async #copyUnlessDeleted(
+    threadId: string,
+    toThreadId: string,
+    place: ThreadPlace | null,
+    graphId: string | undefined,
+  ): Promise<CopiedHistory> {
+    const { to, threads } = this.#parts;
+    const [copy] = await Promise.allSettled([this.#copy(threadId, toThreadId, place, graphId)]);
+    if (place !== null && (await threads.place(toThreadId)) === null) {
+      await to.deleteThread(toThreadId);
+      throw new ConflictError('it was deleted while it was copied, and its copy with it');
+    }
+    if (copy.status === 'rejected') throw copy.reason;
+    return copy.value;
+  }
+
+  async #copy(
+    threadId: string,
+    toThreadId: string,
+    place: ThreadPlace | null,
+    graphId: string | undefined,
+  ): Promise<CopiedHistory> {
     const { from, to } = this.#parts;
     const before = await from.latest(threadId);
     if (before === undefined) throw new NotFoundError('State of thread', threadId);
     const copied = await copyHistory({ from, to, threadId, toThreadId });
-    if (place !== null) await this.#point(toThreadId, place);
-    else if (graphId !== undefined) await this.#take(threadId, toThreadId, graphId);
-    const after = await from.latest(threadId);
-    if (after?.checkpoint_id !== before.checkpoint_id || after.pending_writes !== before.pending_writes) {
-      throw changed();
+    const requireSame = async (): Promise<void> => requireUnchanged(before, await from.latest(threadId));
+    const store = place && this.#storeToGoOnIn(place);
+    if (place !== null && store !== null) {
+      await this.#move(toThreadId, { place, store, requireSame });
+    } else {
+      await requireSame();
+      if (place === null && graphId !== undefined) await this.#take(threadId, toThreadId, graphId);
     }
     return copied;
   }
 
-  /** The thread goes on in the target, if that is where its graph's threads belong. Not when anything happened to it since. */
-  async #point(threadId: string, place: ThreadPlace): Promise<void> {
-    const { threads, stores, to } = this.#parts;
-    if (place.graph_id === null) return;
-    const names = stores.namesFor(place.graph_id);
+  /** Null: the thread stays where it is. It goes on in the target if that is where its graph's threads belong. */
+  #storeToGoOnIn({ graph_id, state_store }: ThreadPlace): string | null {
+    const { stores, to } = this.#parts;
+    if (graph_id === null) return null;
+    const names = stores.namesFor(graph_id);
     const [name] = names;
-    if (stores.of(name) !== to || names.includes(place.state_store ?? name)) return;
-    if (!(await threads.point(threadId, place, name))) throw changed();
+    return stores.of(name) !== to || names.includes(state_store ?? name) ? null : name;
+  }
+
+  /**
+   * The thread goes on in the target, unless anything happened to it since. A change by hand that is under way shows
+   * nowhere until it is stored: the fence refuses what it has yet to store, so all that it could say was done is compared.
+   */
+  async #move(
+    threadId: string,
+    { place, store, requireSame }: { place: ThreadPlace; store: string; requireSame: () => Promise<void> },
+  ): Promise<void> {
+    const { from, threads } = this.#parts;
+    const done = await threads.whileIdle(threadId, async ({ at, state_store, token, keepIn }) => {
+      if (at !== place.at || state_store !== place.state_store) throw changed();
+      await from.fence(threadId, token);
+      await requireSame();
+      await keepIn(store);
+    });
+    if (done === 'busy' || done === null) throw changed();
   }
 
   /** A thread that Baton has not met yet: of this graph, and as its state shows it. */
@@ -131,6 +185,10 @@ export class StateCopy {
     const thread = await threads.insert({ thread_id: toThreadId, metadata });
     if (thread !== null) await states.show(thread, graphId);
   }
+}
+
+function requireUnchanged(before: LatestCheckpoint, after: LatestCheckpoint | undefined): void {
+  if (after?.checkpoint_id !== before.checkpoint_id || after.pending_writes !== before.pending_writes) throw changed();
 }
 
 function changed(): ServiceError {

@@ -41,11 +41,16 @@ export class StateStores {
 
   /** The saver of a thread, by the name in its row. @throws ConflictError when langgraph.json has that store no more. */
   of(name: string | null): StateSaver {
-    const saver = this.#savers.get(this.#urls.get(name ?? DEFAULT_STORE) ?? '');
+    const saver = this.find(name);
     if (saver !== undefined) return saver;
     throw new ConflictError(
       `The thread's state is in the store that graph "${name}" had, and langgraph.json names none for it any more: set baton.graphs.${name}.state again, or move its threads with "baton state copy --graph ${name} --from <that store>"`,
     );
+  }
+
+  /** As `of`; undefined when langgraph.json has that store no more. */
+  find(name: string | null): StateSaver | undefined {
+    return this.#savers.get(this.#urls.get(name ?? DEFAULT_STORE) ?? '');
   }
 
   /** The names that mean the store of a graph's threads; the first is the one to write down. */

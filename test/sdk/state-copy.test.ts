@@ -3,13 +3,21 @@ import type { Client } from '@langchain/langgraph-sdk';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FencedError } from '../../src/core/errors.ts';
 import { nameUuid, uuidv7 } from '../../src/core/ids.ts';
+import { Database } from '../../src/database/database.ts';
+import { Threads } from '../../src/database/threads.ts';
+import { openState } from '../../src/state/open-state.ts';
 import { testDatabase, type TestDatabase } from '../postgres.ts';
 import { gate } from './fixtures/gates.ts';
 import * as graphs from './fixtures/graphs.ts';
+import { slow } from './fixtures/savers.ts';
 import { GRAPHS_FILE, testServer, type TestServer } from './fixtures/test-server.ts';
 
+const log = pino({ level: 'silent' });
 const input = { log: [] };
 const abc = { log: ['a', 'b', 'c'] };
 
@@ -127,9 +135,17 @@ describe('threads that are moved to another store', () => {
     const before = await testServer();
     const { client } = before;
     const lines: string[] = [];
+    const closing: (() => Promise<void>)[] = [];
     try {
       const [idle, busy] = [await client.threads.create(), await client.threads.create()];
       await client.runs.wait(idle.thread_id, 'line', { input });
+      const database = new Database({ url: before.config.databaseUrl ?? '', log, applicationName: 'test' });
+      const threads = new Threads(database);
+      const source = await openState({ url: before.config.databaseUrl ?? '', log });
+      closing.push(
+        () => source.close(),
+        () => database.close(),
+      );
       const config = { configurable: { gate: 'state-copy-busy' } };
       const run = await client.runs.create(busy.thread_id, 'line', { input, config });
       await gate('state-copy-busy').reached;
@@ -147,7 +163,15 @@ describe('threads that are moved to another store', () => {
           lines.push(line),
         );
       try {
+        const old = `sqlite:${join(folder, 'old.db')}`;
+        expect(await copy({ to: old, threads: [idle.thread_id] })).toMatchObject({ threads: 1, left: 0 });
+        expect(await copy({ from: old, threads: [idle.thread_id] })).toMatchObject({ threads: 0, left: 1 });
+        expect(lines.splice(0)).toContainEqual(
+          expect.stringMatching(`left ${idle.thread_id}: it is kept in the default store`),
+        );
+        const { token } = await threads.reserve(idle.thread_id);
         expect(await copy()).toMatchObject({ threads: 1, checkpoints: 5, left: 1 });
+        await expect(source.fence(idle.thread_id, token)).rejects.toThrow(FencedError);
         expect(lines[0]).toMatch(new RegExp(`^left ${busy.thread_id}: it is busy with a run`));
         expect(lines[1]).toMatch(/1 of 2 threads copied and verified, 5 checkpoints \(5 new\), \d+ bytes/);
         expect(await other.client.threads.get(idle.thread_id)).toMatchObject({ state_store: 'line' });
@@ -160,8 +184,29 @@ describe('threads that are moved to another store', () => {
         await other.baton.stop();
       }
     } finally {
+      for (const close of closing) await close();
       await before.stop();
       await rm(folder, { recursive: true });
+    }
+  });
+
+  it('leave no copy when they are deleted meanwhile', async () => {
+    const server = await testServer();
+    try {
+      const { client } = server;
+      const { thread_id } = await client.threads.create({ metadata: { graph_id: 'line' } });
+      await graphs.line.compile({ checkpointer: slow }).invoke(input, { configurable: { thread_id } });
+      const from = `${fileURLToPath(new URL('fixtures/savers.ts', import.meta.url))}:slow`;
+      const copied = server.baton.copyState({ from, to: null, dryRun: false, threads: [thread_id] }, () => undefined);
+      await gate('slow-saver').reached;
+      await client.threads.delete(thread_id);
+      gate('slow-saver').open();
+      expect(await copied).toMatchObject({ threads: 0, left: 1 });
+      const source = await openState({ url: server.config.databaseUrl ?? '', log });
+      expect(await source.threads(9)).toEqual([]);
+      await source.close();
+    } finally {
+      await server.stop();
     }
   });
 });
