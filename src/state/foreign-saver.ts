@@ -20,6 +20,7 @@ import type { PrunePlan } from './prune-plan.ts';
 import { type SavedStep, savedStep } from './saved-steps.ts';
 import type { ChannelSizes, LatestCheckpoint, StateSaver, WayTo } from './state-saver.ts';
 import { oldestFirst, threadsOf, writesByTask } from './tuple-history.ts';
+import { Underway } from './underway.ts';
 
 /** Whether the holder of a token has the thread still: asked before each write of a saver that knows no tokens. */
 export type MayWrite = (threadId: string, token: number) => Promise<boolean>;
@@ -57,7 +58,7 @@ export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
   readonly #closes: boolean;
   readonly #threads: NonNullable<ForeignSaverOptions['threads']>;
   /** What the saver was asked for and has not answered, by thread. */
-  readonly #underway = new Map<string, Set<Promise<unknown>>>();
+  readonly #underway = new Underway();
   #written = 0;
 
   constructor({ saver, name, mayWrite, threads, closes }: ForeignSaverOptions) {
@@ -132,8 +133,7 @@ export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
   release(): void {}
 
   async flush(threadId: string): Promise<void> {
-    const underway = this.#underway.get(threadId);
-    if (underway !== undefined) await Promise.all(underway);
+    await this.#underway.settled(threadId);
   }
 
   async latest(threadId: string): Promise<LatestCheckpoint | undefined> {
@@ -263,18 +263,7 @@ export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
       if (token !== undefined && !(await this.#mayWrite(thread_id, token))) throw new FencedError(thread_id);
       return this.#ask(work());
     };
-    return this.#track(thread_id, checked());
-  }
-
-  #track<T>(threadId: string, work: Promise<T>): Promise<T> {
-    const underway = this.#underway.get(threadId) ?? new Set();
-    this.#underway.set(threadId, underway.add(work));
-    const settled = (): void => {
-      underway.delete(work);
-      if (underway.size === 0 && this.#underway.get(threadId) === underway) this.#underway.delete(threadId);
-    };
-    work.then(settled, settled);
-    return work;
+    return this.#underway.track(thread_id, checked());
   }
 
   async #ask<T>(answer: Promise<T>): Promise<T> {

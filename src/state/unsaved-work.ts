@@ -14,6 +14,7 @@ import type {
 import { newestFirst, placeOf } from './checkpoint-query.ts';
 import { type HeldChange, HeldView, isCheckpoint } from './held-view.ts';
 import { HeldWork } from './held-work.ts';
+import { Underway } from './underway.ts';
 import type { WorkMeter } from './work-meter.ts';
 
 /**
@@ -24,7 +25,7 @@ export class UnsavedWork implements CheckpointDriver {
   readonly #driver: CheckpointDriver;
   readonly #held = new Map<string, HeldWork>();
   /** What the driver has been asked for and has not answered, by thread. */
-  readonly #underway = new Map<string, Set<Promise<void>>>();
+  readonly #underway = new Underway();
   #written = 0;
 
   constructor(driver: CheckpointDriver) {
@@ -62,15 +63,14 @@ export class UnsavedWork implements CheckpointDriver {
   async save(threadId: string): Promise<void> {
     const work = this.#held.get(threadId);
     const taken = work?.take() ?? [];
-    if (work !== undefined && taken.length > 0) void this.#track(threadId, this.#send(work, taken));
-    const underway = this.#underway.get(threadId);
-    if (underway !== undefined) await Promise.all(underway);
+    if (work !== undefined && taken.length > 0) void this.#underway.track(threadId, this.#send(work, taken));
+    await this.#underway.settled(threadId);
     work?.throwFault();
   }
 
   async put(change: PutCheckpoint): Promise<void> {
     const work = this.#workOf(change.row.thread_id, change.token);
-    if (work === undefined) return this.#track(change.row.thread_id, this.#store(change));
+    if (work === undefined) return this.#underway.track(change.row.thread_id, this.#store(change));
     work.add(change);
     // Otherwise a graph of synchronous nodes would starve timers and sockets.
     await setImmediate();
@@ -78,7 +78,7 @@ export class UnsavedWork implements CheckpointDriver {
 
   async putWrites(change: PutWrites): Promise<void> {
     const work = this.#workOf(change.row.thread_id, change.token);
-    if (work === undefined) return this.#track(change.row.thread_id, this.#store(change));
+    if (work === undefined) return this.#underway.track(change.row.thread_id, this.#store(change));
     work.add(change);
   }
 
@@ -189,17 +189,6 @@ export class UnsavedWork implements CheckpointDriver {
     if (!isCheckpoint(change)) return this.#driver.putWrites(change);
     await this.#driver.put(change);
     this.#written += 1;
-  }
-
-  #track(threadId: string, work: Promise<void>): Promise<void> {
-    const underway = this.#underway.get(threadId) ?? new Set();
-    this.#underway.set(threadId, underway.add(work));
-    const settled = (): void => {
-      underway.delete(work);
-      if (underway.size === 0 && this.#underway.get(threadId) === underway) this.#underway.delete(threadId);
-    };
-    work.then(settled, settled);
-    return work;
   }
 
   #view(threadId: string): HeldView | undefined {

@@ -83,8 +83,11 @@ export class SqliteDriver implements CheckpointDriver {
   }
 
   async get(threadId: string, checkpointNs: string, checkpointId?: string): Promise<LoadedCheckpoint | undefined> {
-    const query = { thread_id: threadId, checkpoint_ns: checkpointNs, checkpoint_id: checkpointId };
-    return (await this.list(query, 1))[0];
+    const [found] = await this.list(
+      { thread_id: threadId, checkpoint_ns: checkpointNs, checkpoint_id: checkpointId },
+      1,
+    );
+    return found;
   }
 
   list(query: CheckpointQuery, limit: number, after?: CheckpointKey): Promise<LoadedCheckpoint[]> {
