@@ -11,7 +11,10 @@ import { SealingCodec } from './state/codec/sealing-codec.ts';
 
 /** What seals all that a server keeps. */
 export interface Encryption {
+  /** Of what belongs to no store: results of effects, files. */
   codec: Codec;
+  /** Of the store at that address. */
+  codecOf(url: string): Codec;
   sealing: Sealing;
   close(): Promise<void>;
 }
@@ -26,11 +29,13 @@ export async function openEncryption(config: BatonConfig, url: string, log: Logg
   const opened = await openKeys({ url, log, ring: await openKeyRing(config.encryption) });
   const options = {
     keys: opened.keys,
-    readsPlain: sealed.some((store) => store.readsPlain),
+    // One graph's store says nothing of all others.
+    readsPlain: sealedUrl(config.stateUrl)?.readsPlain ?? false,
     clearMetadata: clearMetadata(config.encryption.clearMetadata),
   };
   return {
     codec: new SealingCodec(options),
+    codecOf: (store) => new SealingCodec({ ...options, readsPlain: sealedUrl(store)?.readsPlain ?? false }),
     sealing: new Sealing(options),
     close: () => opened.close(),
   };

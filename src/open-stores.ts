@@ -73,6 +73,6 @@ export function saverOpener({ database, threads, log, encryption, blobs }: Saver
   return (url: string, setting: string): Promise<StateSaver> => {
     const pool = url === database.url ? { pool: database.pool } : {};
     const offload = blobs?.offload ?? null;
-    return openSaver({ url, setting, log, mayWrite, ...pool, sealing: encryption?.codec, offload });
+    return openSaver({ url, setting, log, mayWrite, ...pool, sealing: encryption?.codecOf(url), offload });
   };
 }

@@ -54,7 +54,7 @@ interface Row {
 export async function claimEffect(tx: Queryable, request: EffectRequest): Promise<StoredState> {
   const { call, attempt, hands } = request;
   await requireTurn(tx, attempt);
-  const row = await find(tx, request);
+  const row = await findEffect(tx, request);
   // Its thread was deleted between the two statements.
   if (!row) throw new FencedError(attempt.thread_id);
   const { effect_id: effectId, left_ms: leftMs } = row;
@@ -86,7 +86,10 @@ function isOwn({ effect_id, attempts, status }: Row, request: EffectRequest): bo
 }
 
 /** A global one has no thread: its index is another one. */
-async function find(tx: Queryable, { call, attempt }: EffectRequest): Promise<Row | undefined> {
+export async function findEffect(
+  tx: Queryable,
+  { call, attempt }: Pick<EffectRequest, 'call' | 'attempt'>,
+): Promise<Row | undefined> {
   const [row] = await (call.scope === 'global'
     ? tx.query<Row>(FIND_GLOBAL, [call.name, call.key])
     : tx.query<Row>(FIND, identityOf(call, attempt)));

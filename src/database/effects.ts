@@ -13,14 +13,14 @@ import { uuidv7 } from '../core/ids.ts';
 import type { Json } from '../core/json.ts';
 import { CHANNELS } from './channels.ts';
 import type { Database, Queryable } from './database.ts';
-import { claimEffect, type EffectRequest, identityOf, type StoredState } from './effect-claims.ts';
+import { claimEffect, type EffectRequest, findEffect, identityOf, type StoredState } from './effect-claims.ts';
 import type { AttemptRef } from './run-queue.ts';
 import { lockThread } from './threads.ts';
 
 /** An effect of the same site. */
 export interface DoneElsewhere {
   effect_id: string;
-  args_hash: string | null;
+  same_args: boolean;
   checkpoint_id: string | null;
   reused_from: string | null;
   /** When its checkpoint was pruned: the nearest later one of its branch that was left. */
@@ -129,11 +129,22 @@ export class Effects implements Guarded<Effects> {
   /** What was done in this thread at the same site, at other places: in other branches, or earlier in this one. */
   async elsewhere(attempt: AttemptRef, asked: EffectCall): Promise<DoneElsewhere[]> {
     const { call } = await this.#sealed(asked, attempt, '');
+    const plain = this.#db.sealing?.readsPlain ? asked : call;
     return this.#db.query(
-      `select effect_id, args_hash, checkpoint_id, reused_from, led_to, place = $5 is_here from baton.effects
-       where thread_id = $1 and name = $2 and key = $3 and scope = 'step' and site = $4 and (status = 'done' or place = $5)
+      `select effect_id, coalesce(args_hash, '') in ($7, $8) same_args, checkpoint_id, reused_from, led_to, place = $5 is_here
+       from baton.effects
+       where thread_id = $1 and name = $2 and key in ($3, $6) and scope = 'step' and site = $4 and (status = 'done' or place = $5)
        order by started_at, effect_id`,
-      [attempt.thread_id, call.name, call.key, call.site, call.place],
+      [
+        attempt.thread_id,
+        call.name,
+        call.key,
+        call.site,
+        call.place,
+        plain.key,
+        call.argsHash ?? '',
+        plain.argsHash ?? '',
+      ],
     );
   }
 
@@ -223,12 +234,14 @@ export class Effects implements Guarded<Effects> {
     const cells = await this.#db.cells(threadId);
     const payload = await cells.json(['told.payload', `${threadId} ${event.name}`], event.payload);
     const eventId = event.event_id && cells.name('told', event.event_id);
+    const plainId = this.#db.sealing?.readsPlain ? event.event_id : null;
     return this.#db.transaction(async (tx) => {
       if (!(await lockThread(tx, threadId, this.#access))) throw new NotFoundError('Thread', threadId);
       const told = await tx.query(
-        `insert into baton.thread_events (thread_id, name, payload, event_id) values ($1, $2, $3, $4)
+        `insert into baton.thread_events (thread_id, name, payload, event_id) select $1::uuid, $2, $3::json, $4::text
+         where not exists (select from baton.thread_events where thread_id = $1 and event_id = $5)
          on conflict (thread_id, event_id) do nothing returning 1`,
-        [threadId, event.name, payload, eventId],
+        [threadId, event.name, payload, eventId, plainId],
       );
       const waiting = await tx.query(
         `select pg_notify('${CHANNELS.effects}', effect_id::text) from baton.effects
@@ -243,6 +256,7 @@ export class Effects implements Guarded<Effects> {
   /** The call as the ledger knows it: its key and the hash of its arguments by names that tell nobody what they are. */
   async #sealed(call: EffectCall, attempt: AttemptRef, effectId: string): Promise<SealedCall> {
     if (this.#db.sealing === null) return { call, sealedKey: null };
+    if (this.#db.sealing.readsPlain && (await this.#isPlain(call, attempt))) return { call, sealedKey: null };
     const cells = await this.#db.cells(call.scope === 'global' ? OF_NO_THREAD : attempt.thread_id);
     const argsHash = call.argsHash && cells.name('effect arguments', call.argsHash);
     if (call.key.startsWith(COUNTED_KEY)) return { call: { ...call, argsHash }, sealedKey: null };
@@ -250,6 +264,12 @@ export class Effects implements Guarded<Effects> {
       call: { ...call, argsHash, key: cells.name('effect key', call.key) },
       sealedKey: await cells.text(['effect.shown_key', effectId], call.key),
     };
+  }
+
+  /** Whether it was recorded before the server sealed what it keeps. */
+  async #isPlain(call: EffectCall, attempt: AttemptRef): Promise<boolean> {
+    const row = await findEffect(this.#db, { call, attempt });
+    return row !== undefined && (!call.key.startsWith(COUNTED_KEY) || row.args_hash === call.argsHash);
   }
 
   async #requireThread(threadId: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { END_EVENT } from '../core/run-event.ts';
 import type { Database } from './database.ts';
+import { IS_ASKING } from './run-events.ts';
 
 /** What is left of the log of a run: its end, why it failed, its last values, and what it asked. */
 const CUT_LOGS = `
@@ -10,11 +11,11 @@ with cut as (
   ) returning run_id
 ), kept as (
   select run_id, max(seq) seq from baton.run_events join cut using (run_id)
-  where event = 'values' and data not like '{"__interrupt__":%' group by run_id
+  where event = 'values' and not ${IS_ASKING} group by run_id
 ), gone as (
   delete from baton.run_events e using cut
   where e.run_id = cut.run_id and e.event not in ('${END_EVENT}', 'metadata', 'error')
-    and not (e.event = 'values' and (e.data like '{"__interrupt__":%' or exists (
+    and not (e.event = 'values' and (${IS_ASKING} or exists (
       select from kept where kept.run_id = e.run_id and kept.seq = e.seq
     )))
 )

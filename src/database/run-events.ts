@@ -7,6 +7,13 @@ const COLUMNS = 'seq, event, data, (extract(epoch from created_at) * 1000)::bigi
 /** Of what is appended to a run. */
 const HIGHEST = '(select max(seq) from unnest($1::uuid[], $3::int[]) e(id, seq) where id = run_id)';
 
+/** How an event begins that tells what the run asked, and how it ends when it is sealed: such are kept, see `Retention`. */
+const ASKS = '{"__interrupt__":';
+const ASKING = 'asking';
+
+/** In SQL: whether `data` tells what the run asked. */
+export const IS_ASKING = `(data like '${ASKS}%' or data like 'sealed:%:${ASKING}')`;
+
 /** One event with the attempt that it comes from. */
 export interface AttributedEvent extends RunEvent {
   run_id: string;
@@ -102,7 +109,9 @@ export class RunEvents {
     const sealed: string[] = [];
     for (const { thread_id, run_id, seq, data } of events) {
       const cells = await this.#db.cells(thread_id);
-      sealed.push(await cells.text(['event.data', `${run_id} ${seq}`], data));
+      sealed.push(
+        await cells.text(['event.data', `${run_id} ${seq}`], data, data.startsWith(ASKS) ? ASKING : undefined),
+      );
     }
     return sealed;
   }

@@ -271,7 +271,7 @@ class NodeLedger implements EffectLedger {
         `The effect "${call.name}" was done in another branch of this thread and may not be done again: go on in that branch, or fork after it`,
       );
     }
-    if (origin.args_hash === call.argsHash) await effects.adopt(run, call, origin.effect_id);
+    if (origin.same_args) await effects.adopt(run, call, origin.effect_id);
   }
 
   async #encode(call: EffectCall, effectId: string, value: unknown): Promise<Uint8Array> {
