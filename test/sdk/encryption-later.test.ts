@@ -20,19 +20,26 @@ let server: TestServer;
 const invoice = randomUUID();
 const book = { name: 'book', scope: 'global', key: invoice, args: { cents: 5 } };
 const ship = { name: 'ship', key: 'parcel', args: { to: 'x' }, onFork: 'reuse' };
+let url = '';
 let before = '';
+let done: string[] = [];
+let untouched = '';
+/** With parameters behind it. */
+let encrypted = '';
 beforeAll(async () => {
   plain = await testServer({ graphs });
   server = plain;
   before = await thread();
   await act(before, ship);
   await act(before, book);
-  expect(world.calls.map(({ name }) => name)).toEqual(['ship', 'book']);
-  expect(await tell(before, 'e-1')).toEqual({ told: true });
+  await tell(before, 'e-1');
+  untouched = await thread();
+  await act(untouched, { name: 'wait' });
+  done = world.calls.map(({ name }) => name);
   await plain.baton.stop();
-  const url = String(plain.config.databaseUrl);
-  const stateUrl = `encrypted+${url}${url.includes('?') ? '&' : '?'}migrate=plain`;
-  server = await plain.restart({ settings: { encryption, stateUrl } });
+  url = String(plain.config.databaseUrl);
+  encrypted = `encrypted+${url}${url.includes('?') ? '' : '?'}`;
+  server = await plain.restart({ settings: { encryption, stateUrl: `${encrypted}&migrate=plain` } });
 });
 afterAll(async () => {
   await server.stop();
@@ -66,6 +73,7 @@ async function tell(id: string, eventId: string): Promise<unknown> {
 }
 
 it('what was done before a server was encrypted is not done again after it', async () => {
+  expect(done).toEqual(['ship', 'book', 'wait']);
   await act(await thread(), book);
   await expect(act(await thread(), { ...book, args: { cents: 6 } })).rejects.toThrow('other arguments');
   await fork(before);
@@ -97,14 +105,14 @@ it('a sealed log that is cut keeps the last values and what was asked', async ()
     return values;
   };
   const all = await read();
-  const pool = new Pool({ connectionString: plain.config.databaseUrl, max: 1 });
+  const pool = new Pool({ connectionString: url, max: 1 });
   await pool.query(`update baton.runs set ended_at = now() - interval '8 days' where run_id = $1`, [run.run_id]);
   const { rows } = await pool.query<{ data: string }>('select data from baton.run_events where run_id = $1', [
     run.run_id,
   ]);
   expect(rows.every(({ data }) => data.startsWith('sealed:'))).toBe(true);
   await pool.end();
-  const database = new Database({ url: plain.config.databaseUrl, log, applicationName: 'test' });
+  const database = new Database({ url, log, applicationName: 'test' });
   expect(await new Retention(database).cutLogs(7 * 86_400_000, 10)).toBe(1);
   await database.close();
   const isQuestion = (text: string) => text.startsWith('{"__interrupt__"');
@@ -113,4 +121,18 @@ it('a sealed log that is cut keeps the last values and what was asked', async ()
   expect(left.filter(isQuestion)).toEqual(all.filter(isQuestion));
   expect(left.filter(isQuestion)).toHaveLength(1);
   expect(left.filter((text) => !isQuestion(text))).toEqual(all.filter((text) => !isQuestion(text)).slice(-1));
+});
+
+it('one graph whose store may have plain rows opens nothing else to them', async () => {
+  expect(await server.client.threads.get(untouched)).toMatchObject({ status: 'idle' });
+  const migrating = { ...graphs.paying, state: `${encrypted}&migrate=plain` };
+  const strict = await server.restart({
+    settings: { stateUrl: encrypted, graphs: { ...server.config.graphs, paying: migrating } },
+  });
+  try {
+    await expect(strict.client.threads.get(untouched)).rejects.toThrow('migrate=plain');
+    await expect(strict.client.threads.getState(untouched)).rejects.toThrow('migrate=plain');
+  } finally {
+    await strict.baton.stop();
+  }
 });
