@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { testServer, type TestServer } from '../sdk/fixtures/test-server.ts';
-import { STORES, type TestStore } from './stores.ts';
+import { sealedSqlite, STORES, type TestStore } from './stores.ts';
 
-const LASTING = Object.entries(STORES).filter(([name]) => !name.includes('memory'));
+const LASTING = Object.entries({ ...STORES, 'encrypted+sqlite': sealedSqlite }).filter(
+  ([name]) => !name.includes('memory'),
+);
 /** For those that are encrypted. */
 const encryption = { keys: [{ id: 'test', secret: randomBytes(32).toString('base64') }], clearMetadata: [] };
 const input = { log: ['given'] };
