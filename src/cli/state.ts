@@ -2,7 +2,7 @@ import { InvalidInputError } from '../core/errors.ts';
 import { withIdleServer } from './idle-server.ts';
 import type { CliOptions } from './options.ts';
 
-/** `baton state copy`: threads from one state store to another. Both may be in use; the source is only read. */
+/** `baton state copy`: threads from one state store to another. Both may be in use; the source keeps all it has. */
 export async function state({ words, from, to, threads, graph, dryRun, ...options }: CliOptions): Promise<void> {
   if (words.join(' ') !== 'copy') throw new InvalidInputError('what about the state? Write baton state copy');
   await withIdleServer(options, async (server) => {
