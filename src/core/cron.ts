@@ -1,4 +1,5 @@
 import type { Maker } from './caller.ts';
+import type { ServiceError } from './errors.ts';
 import type { JsonObject } from './json.ts';
 
 /** A run that is asked for again and again. Field names are the wire's. */
@@ -34,4 +35,6 @@ export interface KeptCron {
   revision: number;
   /** When it was read, by the database's clock. */
   now: string;
+  /** Why the cron or its maker cannot be read; then only its schedule holds. */
+  fault?: ServiceError;
 }

@@ -1,7 +1,7 @@
 import { Access, type Guarded } from '../core/access.ts';
 import type { Cron, KeptCron } from '../core/cron.ts';
 import { OF_NO_THREAD } from '../core/data-key.ts';
-import { NotFoundError } from '../core/errors.ts';
+import { NotFoundError, ServiceError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Run } from '../core/run.ts';
 import { CHANNELS } from './channels.ts';
@@ -134,14 +134,24 @@ export class Crons implements Guarded<Crons> {
     return rows.length > 0;
   }
 
-  /** Crons of these graphs whose time has come, the longest due first. */
+  /** Crons of these graphs whose time has come, the longest due first. One that cannot be read has a `fault`. */
   async due(graphIds: readonly string[], { limit, except }: { limit: number; except: string[] }): Promise<KeptCron[]> {
-    const rows = await this.#db.query<CronRow>(
+    const rows = await this.#db.preparedAsStored<CronRow>(
       `select ${KEPT} from baton.crons
        where next_run_date <= now() and ${OF_GRAPHS} and cron_id <> all($2::uuid[]) order by next_run_date limit $3`,
       [graphIds, except, limit],
     );
-    return rows.map(keptCron);
+    const due: KeptCron[] = [];
+    for (const row of rows) {
+      try {
+        await this.#db.sealing?.open([row]);
+        due.push(keptCron(row));
+      } catch (error) {
+        if (!(error instanceof ServiceError)) throw error;
+        due.push({ ...keptCron(row), fault: error });
+      }
+    }
+    return due;
   }
 
   /** Milliseconds until the next cron of these graphs is due, by the database's clock; null when there is none. */

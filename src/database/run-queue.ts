@@ -1,6 +1,6 @@
 import type { AuthUser } from '../core/caller.ts';
 import { PARK_REASONS, type Parking, type ParkReason } from '../core/effect.ts';
-import { FencedError, ServiceError } from '../core/errors.ts';
+import { FencedError, messageOf } from '../core/errors.ts';
 import { END_EVENT } from '../core/run-event.ts';
 import type { CancelAction, Run, RunError, RunStatus } from '../core/run.ts';
 import { DEFAULT_STORE } from '../core/state-store.ts';
@@ -26,8 +26,8 @@ export interface ClaimedRun extends Run {
   state_store: string | null;
   /** Who asked for it; null where there is no authentication. Forgotten when the run has ended. */
   auth_user: AuthUser | null;
-  /** Why what was asked for cannot be read; then nothing of it can be used. */
-  fault?: ServiceError;
+  /** Why what was asked for cannot be read, now or ever (`unreadable_value`); then nothing of it can be used. */
+  fault?: Error;
 }
 
 /** What a heartbeat tells of a run that is still this worker's. */
@@ -227,8 +227,7 @@ async function openEach(sealing: Sealing, runs: ClaimedRun[]): Promise<ClaimedRu
     try {
       await sealing.open([run]);
     } catch (error) {
-      if (!(error instanceof ServiceError) || error.code !== 'unreadable_value') throw error;
-      run.fault = error;
+      run.fault = error instanceof Error ? error : new Error(messageOf(error));
     }
   }
   return runs;

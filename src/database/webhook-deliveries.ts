@@ -17,6 +17,9 @@ const OWNER = `coalesce((select t.metadata from baton.threads t where t.thread_i
 /** Of how many due ones the next are chosen: hosts that take no more are not among them. */
 const CANDIDATES = 1000;
 
+/** Until one is tried again whose key cannot be had. */
+const NO_KEY_MS = 30_000;
+
 /** A delivery in the hands of a sender. `attempts` is also the fence: a later attempt makes what an earlier one says void. */
 export interface ClaimedDelivery {
   delivery_id: string;
@@ -106,14 +109,14 @@ export class WebhookDeliveries implements Guarded<WebhookDeliveries> {
   }
 
   /** Hands an attempt back that was broken off from this side. It does not count. */
-  async release({ delivery_id, attempts }: AttemptRef): Promise<void> {
+  async release({ delivery_id, attempts }: AttemptRef, { afterMs = 0 } = {}): Promise<void> {
     await this.#db.query(
       `with handed_back as (
-         update baton.webhook_deliveries set next_attempt_at = now(), tries = tries - 1
+         update baton.webhook_deliveries set next_attempt_at = now() + $3 * interval '1 millisecond', tries = tries - 1
          where delivery_id = $1 and attempts = $2 and status = 'pending' returning 1
        )
        select pg_notify('${CHANNELS.webhooks}', '') from handed_back`,
-      [delivery_id, attempts],
+      [delivery_id, attempts, afterMs],
     );
   }
 
@@ -174,8 +177,9 @@ export class WebhookDeliveries implements Guarded<WebhookDeliveries> {
         const [told] = await sealing.open([JSON.parse(payload) as JsonObject], { shredded: true });
         opened.push({ ...row, payload: JSON.stringify(told) });
       } catch (error) {
-        if (!(error instanceof ServiceError) || error.code !== 'unreadable_value') throw error;
-        await this.failed(delivery, { status: null, error: error.message }, null);
+        if (!(error instanceof ServiceError)) throw error;
+        if (error.code !== 'unreadable_value') await this.release(delivery, { afterMs: NO_KEY_MS });
+        else await this.failed(delivery, { status: null, error: error.message }, null);
       }
     }
     return opened;

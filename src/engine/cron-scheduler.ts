@@ -93,11 +93,12 @@ export class CronScheduler {
       return false;
     }
     try {
+      if (kept.fault) throw kept.fault;
       const run = await crons.run(kept, await plan(kept), next);
       if (run) observer.cronRun(now.getTime() - Date.parse(next_run_date ?? kept.now));
       return run !== null;
     } catch (error) {
-      if (!(error instanceof ServiceError)) throw error;
+      if (!(error instanceof ServiceError) || error.code === 'unavailable') throw error;
       log.warn({ cron_id, reason: error.message }, 'a cron could not run this time');
       observer.cronRefused();
       await crons.skip(kept, next);

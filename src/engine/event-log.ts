@@ -1,5 +1,5 @@
 import { outliveConnections } from '../core/connection-loss.ts';
-import { FencedError, ServiceError } from '../core/errors.ts';
+import { FencedError } from '../core/errors.ts';
 import type { RunEvent } from '../core/run-event.ts';
 import type { AttributedEvent, RunEvents } from '../database/run-events.ts';
 import type { AttemptRef } from '../database/run-queue.ts';
@@ -45,14 +45,13 @@ export class EventLog {
       const events = batch.map((item) => item.event);
       try {
         this.#settle(byOwner, await this.#append(events));
-      } catch (error) {
+      } catch {
         // Which of the runs is at fault is unknown: each tries alone, so that none suffers for another.
         await Promise.all(
           [...byOwner].map(([owner, items]) =>
             this.#appendAlone(
               owner,
               items.map((item) => item.event),
-              error,
             ),
           ),
         );
@@ -81,9 +80,8 @@ export class EventLog {
     }
   }
 
-  async #appendAlone(owner: RunLog, events: AttributedEvent[], cause: unknown): Promise<void> {
+  async #appendAlone(owner: RunLog, events: AttributedEvent[]): Promise<void> {
     try {
-      if (cause instanceof ServiceError) throw cause;
       const items = events.map((event) => ({ event }));
       this.#settle(new Map([[owner, items]]), await this.#append(events));
     } catch (error) {
