@@ -90,8 +90,8 @@ export class OffloadingDriver implements CheckpointDriver {
     return this.#removal(threadId, () => this.#driver.deleteRun(threadId, runId));
   }
 
-  remove(threadId: string, checkpoints: readonly CheckpointKey[]): Promise<void> {
-    return this.#removal(threadId, () => this.#driver.remove(threadId, checkpoints));
+  remove(threadId: string, checkpoints: readonly CheckpointKey[], token?: number): Promise<void> {
+    return this.#removal(threadId, () => this.#driver.remove(threadId, checkpoints, token));
   }
 
   async copyThread(fromThreadId: string, toThreadId: string): Promise<void> {

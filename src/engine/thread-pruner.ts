@@ -74,7 +74,7 @@ export class ThreadPruner {
         const saver = this.#parts.stores.of(state_store);
         await saver.fence(threadId, token);
         await this.#noteBranches(threadId, saver, plan);
-        await saver.remove(threadId, batch);
+        await saver.remove(threadId, batch, token);
         return { removed: batch.length, isAll: batch.length === left.length };
       });
       if (done === 'busy') {

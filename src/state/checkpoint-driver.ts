@@ -137,8 +137,9 @@ export interface CheckpointDriver {
   /**
    * Removes checkpoints, the writes after them, and values that nothing else of the thread refers to. A child that stays
    * becomes one of the nearest ancestor that stays, or has no parent. Writes after a checkpoint that stays, stay.
-   * Nobody else may change the thread meanwhile. Atomic; may be made twice, and may name checkpoints that are gone.
+   * Nobody else may change the thread meanwhile: with a token FencedError tells, as for any change, that somebody may.
+   * Atomic; may be made twice, and may name checkpoints that are gone.
    */
-  remove(threadId: string, checkpoints: readonly CheckpointKey[]): Promise<void>;
+  remove(threadId: string, checkpoints: readonly CheckpointKey[], token?: number): Promise<void>;
   close(): Promise<void>;
 }

@@ -256,11 +256,11 @@ export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
 
   /**
    * Removes checkpoints with the writes after them. Their children become those of the nearest ancestor that is left.
-   * Only while nobody else writes the thread.
+   * Only while nobody else writes the thread: with a token, FencedError when a newer one may.
    */
-  async remove(threadId: string, checkpoints: readonly CheckpointKey[]): Promise<void> {
+  async remove(threadId: string, checkpoints: readonly CheckpointKey[], token?: number): Promise<void> {
     this.#heads.forget(threadId);
-    await this.#driver.remove(threadId, checkpoints);
+    await this.#driver.remove(threadId, checkpoints, token);
     this.#heads.forget(threadId);
   }
 

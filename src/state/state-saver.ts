@@ -39,7 +39,7 @@ export interface StateSaver extends BaseCheckpointSaver {
   release(threadId: string, token: number): void;
   latest(threadId: string): Promise<LatestCheckpoint | undefined>;
   wayTo(threadId: string, checkpointId: string | null): Promise<WayTo>;
-  remove(threadId: string, checkpoints: readonly CheckpointKey[]): Promise<void>;
+  remove(threadId: string, checkpoints: readonly CheckpointKey[], token?: number): Promise<void>;
   prunePlan(threadId: string, rule: RetentionRule, bookmarks?: readonly CheckpointKey[]): Promise<PrunePlan>;
   channelSizes(threadId: string): Promise<ChannelSizes>;
   storage(threadId: string): Promise<StoredSizes>;

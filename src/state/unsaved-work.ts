@@ -161,8 +161,8 @@ export class UnsavedWork implements CheckpointDriver {
     return this.#driver.outline(threadId);
   }
 
-  remove(threadId: string, checkpoints: readonly CheckpointKey[]): Promise<void> {
-    return this.#driver.remove(threadId, checkpoints);
+  remove(threadId: string, checkpoints: readonly CheckpointKey[], token?: number): Promise<void> {
+    return this.#driver.remove(threadId, checkpoints, token);
   }
 
   async close(): Promise<void> {

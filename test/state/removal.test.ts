@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Command } from '@langchain/langgraph';
 import type { CheckpointTuple } from '@langchain/langgraph-checkpoint';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FencedError } from '../../src/core/errors.ts';
 import type { CheckpointKey } from '../../src/state/checkpoint-driver.ts';
 import type { DurableSaver } from '../../src/state/durable-saver.ts';
 import { fanOut, line, subgraph, twoQuestions } from './graphs.ts';
@@ -121,6 +122,18 @@ describe.each(Object.entries(STORES))('%s', (_, open) => {
     expect(await graph.getState(afterB?.config ?? {})).toEqual(afterB);
     // And it can be gone on from.
     expect(await graph.invoke(null, afterB?.config)).toMatchObject({ log: ['a(1)', 'b(1)', 'c(1)'] });
+  });
+
+  it('removal by whom a newer writer has superseded is refused', async () => {
+    const thread_id = randomUUID();
+    await line(saver).invoke({ v: '1' }, { configurable: { thread_id } });
+    const before = await saver.outline(thread_id);
+    await expect(saver.remove(thread_id, before.checkpoints, 1)).rejects.toThrow(FencedError);
+    await saver.fence(thread_id, 2);
+    await expect(saver.remove(thread_id, before.checkpoints, 1)).rejects.toThrow(FencedError);
+    expect(await saver.outline(thread_id)).toEqual(before);
+    await saver.remove(thread_id, before.checkpoints, 2);
+    expect((await saver.outline(thread_id)).checkpoints).toEqual([]);
   });
 
   it('an outline tells all that is stored, without opening it', async () => {

@@ -182,7 +182,8 @@ export class MemoryDriver implements CheckpointDriver {
     };
   }
 
-  async remove(threadId: string, checkpoints: readonly CheckpointKey[]): Promise<void> {
+  async remove(threadId: string, checkpoints: readonly CheckpointKey[], token?: number): Promise<void> {
+    this.#guard(threadId, token);
     const thread = this.#threads.get(threadId);
     if (thread === undefined) return;
     const parents = new Map<string, string | null>();
@@ -203,9 +204,13 @@ export class MemoryDriver implements CheckpointDriver {
     this.#fences.clear();
   }
 
-  #writable(threadId: string, token: number | undefined): ThreadRows {
+  #guard(threadId: string, token: number | undefined): void {
     const fence = this.#fences.get(threadId);
     if (token !== undefined && (fence === undefined || fence > token)) throw new FencedError(threadId);
+  }
+
+  #writable(threadId: string, token: number | undefined): ThreadRows {
+    this.#guard(threadId, token);
     const known = this.#threads.get(threadId);
     if (known !== undefined) return known;
     const thread = emptyThread();

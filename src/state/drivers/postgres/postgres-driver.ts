@@ -244,8 +244,8 @@ export class PostgresDriver implements CheckpointDriver {
     return outlineOf(this.#pool, threadId);
   }
 
-  async remove(threadId: string, checkpoints: readonly CheckpointKey[]): Promise<void> {
-    await this.#transaction((client) => removeCheckpoints(client, threadId, checkpoints));
+  async remove(threadId: string, checkpoints: readonly CheckpointKey[], token?: number): Promise<void> {
+    await this.#transaction((client) => removeCheckpoints(client, threadId, checkpoints, token));
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { PoolClient } from 'pg';
+import { FencedError } from '../../../core/errors.ts';
 import type { CheckpointKey } from '../../checkpoint-driver.ts';
 import { toKey } from '../text-key.ts';
 
@@ -52,11 +53,12 @@ const SWEEP_VALUES = `delete from baton_state.values where thread_id = $1 and id
   select unnest(value_ids) from baton_state.writes where thread_id = $1
 )`;
 
-/** Within a transaction. */
+/** Within a transaction. @throws FencedError when its token is refused. */
 export async function removeCheckpoints(
   client: PoolClient,
   threadId: string,
   checkpoints: readonly CheckpointKey[],
+  token?: number,
 ): Promise<void> {
   const thread = toKey(threadId);
   const keys = [
@@ -64,14 +66,19 @@ export async function removeCheckpoints(
     checkpoints.map(({ checkpoint_ns }) => toKey(checkpoint_ns)),
     checkpoints.map(({ checkpoint_id }) => toKey(checkpoint_id)),
   ];
-  await lockThread(client, thread);
+  const fence = await lockThread(client, thread);
+  if (token !== undefined && (fence === null || fence > token)) throw new FencedError(threadId);
   for (const text of [KEEP_WRITES, ADOPT, DELETE]) await client.query(text, keys);
   await sweepValues(client, thread);
 }
 
-/** Waits for fenced writes on their way and makes later ones wait. */
-export async function lockThread(client: PoolClient, thread: string): Promise<void> {
-  await client.query('select from baton_state.fences where thread_id = $1 for update', [thread]);
+/** Waits for fenced writes on their way and makes later ones wait. Returns the fence; null: there is none. */
+export async function lockThread(client: PoolClient, thread: string): Promise<number | null> {
+  const { rows } = await client.query<{ token: string }>(
+    'select token from baton_state.fences where thread_id = $1 for update',
+    [thread],
+  );
+  return rows[0] === undefined ? null : Number(rows[0].token);
 }
 
 /** Values that nothing refers to any more. */

@@ -189,9 +189,9 @@ export class RedisDriver implements CheckpointDriver {
     };
   }
 
-  async remove(threadId: string, checkpoints: readonly CheckpointKey[]): Promise<void> {
+  async remove(threadId: string, checkpoints: readonly CheckpointKey[], token?: number): Promise<void> {
     const places = new Set(checkpoints.map(toPlace));
-    await this.#edit(threadId, (survey) => removalSteps(survey, { places }));
+    await this.#edit(threadId, (survey) => removalSteps(survey, { places }), token);
   }
 
   async close(): Promise<void> {
@@ -202,13 +202,16 @@ export class RedisDriver implements CheckpointDriver {
     return surveyOf((await this.#threads.read('survey', threadId, [])) as SurveyReply);
   }
 
-  /** Plans on what is there, and plans anew if that has changed meanwhile. */
-  async #edit(threadId: string, plan: (survey: Survey) => Step[]): Promise<void> {
+  /** Plans on what is there, and plans anew if that has changed meanwhile. @throws FencedError when its token is refused. */
+  async #edit(threadId: string, plan: (survey: Survey) => Step[], token?: number): Promise<void> {
     for (;;) {
       const survey = await this.#survey(threadId);
       const steps = plan(survey);
       if (steps.length === 0) return;
-      if ((await this.#threads.write('edit', threadId, [survey.revision, JSON.stringify(steps)])) === 1) return;
+      const args = [survey.revision, JSON.stringify(steps), token === undefined ? '' : String(token)];
+      const made = await this.#threads.write('edit', threadId, args);
+      if (made === 1) return;
+      if (made === -1) throw new FencedError(threadId);
     }
   }
 }

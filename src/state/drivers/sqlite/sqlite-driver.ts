@@ -194,9 +194,10 @@ export class SqliteDriver implements CheckpointDriver {
     return this.#read(() => outlineOf(this.#file, threadId, threadOf(this.#file, threadId)?.number));
   }
 
-  async remove(threadId: string, checkpoints: readonly CheckpointKey[]): Promise<void> {
+  async remove(threadId: string, checkpoints: readonly CheckpointKey[], token?: number): Promise<void> {
     await this.#changes.make(() => {
       const thread = threadOf(this.#file, threadId);
+      if (token !== undefined && token < (thread?.token ?? Infinity)) throw new FencedError(threadId);
       if (thread !== undefined) removeCheckpoints(this.#file, thread.number, checkpoints);
     });
     await this.#giveBack();
