@@ -210,12 +210,13 @@ export class RunQueue {
     return Object.assign(none, Object.fromEntries(rows.map(({ reason, n }) => [reason, n])));
   }
 
-  /** Threads that were made for one stateless run which ended longer ago than this. */
-  async sweepable(olderThanMs: number): Promise<string[]> {
+  /** Threads, but for some, that were made for one stateless run which ended longer ago than this. */
+  async sweepable(olderThanMs: number, except: string[] = []): Promise<string[]> {
     const rows = await this.#db.query<{ thread_id: string }>(
       `select thread_id from baton.threads t
-       where temporary and status <> 'busy' and updated_at < now() - $1 * interval '1 millisecond' limit 100`,
-      [olderThanMs],
+       where temporary and status <> 'busy' and updated_at < now() - $1 * interval '1 millisecond'
+         and thread_id <> all($2::uuid[]) limit 100`,
+      [olderThanMs, except],
     );
     return rows.map((row) => row.thread_id);
   }

@@ -112,32 +112,36 @@ export class Threads implements Guarded<Threads> {
     return row ?? null;
   }
 
-  /** Threads that are to go, since their time is over, and that nobody is busy with. */
-  async expired(): Promise<string[]> {
+  /** Threads that are to go, since their time is over, and that nobody is busy with. `except`, here and below: whose turn it is not. */
+  async expired(except: string[] = []): Promise<string[]> {
     const rows = await this.#db.query<{ thread_id: string }>(
       `select thread_id from baton.threads
-       where expires_at <= now() and ttl_strategy = 'delete' and status <> 'busy' order by expires_at limit 100`,
+       where expires_at <= now() and ttl_strategy = 'delete' and status <> 'busy' and thread_id <> all($1::uuid[])
+       order by expires_at limit 100`,
+      [except],
     );
     return rows.map((row) => row.thread_id);
   }
 
   /** Threads whose history is to go, since its time is over, and that nobody is busy with. */
-  async prunable(limit: number): Promise<string[]> {
+  async prunable(limit: number, except: string[] = []): Promise<string[]> {
     const rows = await this.#db.query<{ thread_id: string }>(
       `select thread_id from baton.threads
-       where expires_at <= now() and ttl_strategy = 'keep_latest' and status <> 'busy' order by expires_at limit $1`,
-      [limit],
+       where expires_at <= now() and ttl_strategy = 'keep_latest' and status <> 'busy' and thread_id <> all($2::uuid[])
+       order by expires_at limit $1`,
+      [limit, except],
     );
     return rows.map((row) => row.thread_id);
   }
 
   /** Threads without a time to live of their own on which nothing happened for so long, and that were not pruned since. */
-  async idleSince(minutes: number, limit: number): Promise<string[]> {
+  async idleSince(minutes: number, limit: number, except: string[] = []): Promise<string[]> {
     const rows = await this.#db.query<{ thread_id: string }>(
       `select thread_id from baton.threads
        where updated_at <= now() - $1 * interval '1 minute' and expires_at is null and status <> 'busy' and not temporary
-         and (pruned_at is null or pruned_at < updated_at) order by updated_at limit $2`,
-      [minutes, limit],
+         and (pruned_at is null or pruned_at < updated_at) and thread_id <> all($3::uuid[])
+       order by updated_at limit $2`,
+      [minutes, limit, except],
     );
     return rows.map((row) => row.thread_id);
   }
@@ -243,10 +247,11 @@ export class Threads implements Guarded<Threads> {
   }
 
   /** Threads whose deletion was not brought to its end. */
-  async halfDeleted(olderThanMs: number): Promise<string[]> {
+  async halfDeleted(olderThanMs: number, except: string[] = []): Promise<string[]> {
     const rows = await this.#db.query<{ thread_id: string }>(
-      `select thread_id from baton.deleted_threads where deleted_at < now() - $1 * interval '1 millisecond' limit 100`,
-      [Math.max(olderThanMs, this.#restsMs)],
+      `select thread_id from baton.deleted_threads where deleted_at < now() - $1 * interval '1 millisecond'
+       and thread_id <> all($2::uuid[]) limit 100`,
+      [Math.max(olderThanMs, this.#restsMs), except],
     );
     return rows.map((row) => row.thread_id);
   }

@@ -7,6 +7,10 @@ import { removeThread, type StateRemoval } from './thread-sweeper.ts';
 
 /** Rows at once: what is removed with them holds nobody up for long. */
 const BATCH = 500;
+/** Runs whose logs are cut at once: each may have thousands of events. */
+const LOGS_BATCH = 20;
+/** Threads that are passed over at most. */
+const MAX_PASSED = 10_000;
 
 interface RetentionSweeperParts {
   settings: RetentionSettings;
@@ -25,6 +29,8 @@ export class RetentionSweeper {
   readonly #parts: RetentionSweeperParts;
   /** Of this process. */
   readonly totals: { sweeps: number; removed: Removed } = { sweeps: 0, removed: {} };
+  /** For whom it was not done, until a look comes to the end: those after them have their turn first. */
+  readonly #passed = { idle: new Set<string>(), expired: new Set<string>() };
   #timer: NodeJS.Timeout | null = null;
   #stopped = false;
 
@@ -51,16 +57,16 @@ export class RetentionSweeper {
   async tick(): Promise<Removed> {
     const { retention, settings, log } = this.#parts;
     const removed: Removed = { threads: await this.#threads(), histories: await this.#histories() };
-    const chores: [string, number | null, (olderThanMs: number, limit: number) => Promise<number>][] = [
-      ['logs', settings.logsMs, (ms, limit) => retention.cutLogs(ms, limit)],
+    const chores: [string, number | null, (olderThanMs: number, limit: number) => Promise<number>, batch?: number][] = [
+      ['logs', settings.logsMs, (ms, limit) => retention.cutLogs(ms, limit), LOGS_BATCH],
       ['runs', settings.runsMs, (ms, limit) => retention.forgetRuns(ms, limit)],
       ['changes', settings.changesMs, (ms, limit) => retention.forgetChanges(ms, limit)],
       ['events', settings.takenEventsMs, (ms, limit) => retention.forgetTakenEvents(ms, limit)],
       ['usage', settings.usageMs, (ms, limit) => retention.forgetUsage(ms, limit)],
       ['effects', settings.globalEffectsMs, (ms, limit) => retention.forgetGlobalEffects(ms, limit)],
     ];
-    for (const [name, olderThanMs, forget] of chores) {
-      if (olderThanMs !== null) removed[name] = await this.#all((limit) => forget(olderThanMs, limit));
+    for (const [name, olderThanMs, forget, batch = BATCH] of chores) {
+      if (olderThanMs !== null) removed[name] = await this.#all((limit) => forget(olderThanMs, limit), batch);
     }
     this.totals.sweeps += 1;
     for (const [name, count] of Object.entries(removed)) {
@@ -70,11 +76,11 @@ export class RetentionSweeper {
     return removed;
   }
 
-  async #all(forget: (limit: number) => Promise<number>): Promise<number> {
+  async #all(forget: (limit: number) => Promise<number>, batch: number): Promise<number> {
     for (let removed = 0; ;) {
-      const count = await forget(BATCH);
+      const count = await forget(batch);
       removed += count;
-      if (count < BATCH || this.#stopped) return removed;
+      if (count < batch || this.#stopped) return removed;
     }
   }
 
@@ -83,37 +89,46 @@ export class RetentionSweeper {
     const { threads, stores, settings } = this.#parts;
     if (settings.threads?.strategy !== 'delete') return 0;
     const { minutes } = settings.threads;
-    return this.#each(await threads.idleSince(minutes, settings.threadLimit), (threadId) =>
-      removeThread(threads, stores, threadId, { ifIdleMinutes: minutes }),
-    );
+    return this.#each('idle', (threadId) => removeThread(threads, stores, threadId, { ifIdleMinutes: minutes }));
   }
 
   /** Histories whose time is over, by the thread's own time to live or by that of all others. */
   async #histories(): Promise<number> {
     const { threads, pruner, settings } = this.#parts;
-    const due = await threads.prunable(settings.threadLimit);
-    if (settings.threads?.strategy === 'keep_latest') {
-      due.push(...(await threads.idleSince(settings.threads.minutes, settings.threadLimit)));
-    }
-    return this.#each(due, async (threadId) => {
+    const prune = async (threadId: string): Promise<boolean> => {
       const pruned = await pruner.prune(threadId, { keep_last: 1 });
       if (pruned === 'busy' || pruned === null) return false;
       await threads.pruned(threadId);
       return true;
-    });
+    };
+    const expired = await this.#each('expired', prune);
+    return settings.threads?.strategy === 'keep_latest' ? expired + (await this.#each('idle', prune)) : expired;
   }
 
   /** Returns for how many it was done. One that fails, as its store is out of reach, holds up nobody else. */
-  async #each(threadIds: string[], work: (threadId: string) => Promise<boolean>): Promise<number> {
+  async #each(which: 'idle' | 'expired', work: (threadId: string) => Promise<boolean>): Promise<number> {
+    const passed = this.#passed[which];
+    const limit = this.#parts.settings.threadLimit;
+    const due = await this.#due(which, limit, [...passed]);
     let done = 0;
-    for (const threadId of threadIds) {
+    for (const threadId of due) {
       if (this.#stopped) return done;
+      passed.add(threadId);
       try {
-        if (await work(threadId)) done += 1;
+        if (!(await work(threadId))) continue;
+        passed.delete(threadId);
+        done += 1;
       } catch (error) {
         this.#parts.log.warn({ err: error, thread_id: threadId }, 'could not sweep a thread; will try again');
       }
     }
+    if (due.length < limit || passed.size > MAX_PASSED) passed.clear();
     return done;
+  }
+
+  async #due(which: 'idle' | 'expired', limit: number, except: string[]): Promise<string[]> {
+    const { threads, settings } = this.#parts;
+    if (which === 'expired') return threads.prunable(limit, except);
+    return settings.threads ? threads.idleSince(settings.threads.minutes, limit, except) : [];
   }
 }

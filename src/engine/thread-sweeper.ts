@@ -53,12 +53,12 @@ export class ThreadSweeper {
     const failed = new Set<string>();
     let removed = 0;
     for (;;) {
-      const ended = [...(await queue.sweepable(keepMs)), ...(await threads.halfDeleted(keepMs))];
+      const except = [...failed];
+      const ended = [...(await queue.sweepable(keepMs, except)), ...(await threads.halfDeleted(keepMs, except))];
       const due = ended.map((threadId) => ({ threadId, ifExpired: false }));
-      for (const threadId of await threads.expired()) due.push({ threadId, ifExpired: true });
-      const left = due.filter(({ threadId }) => !failed.has(threadId));
-      if (left.length === 0 || this.#stopped) return removed;
-      for (const { threadId, ifExpired } of left) {
+      for (const threadId of await threads.expired(except)) due.push({ threadId, ifExpired: true });
+      if (due.length === 0 || this.#stopped) return removed;
+      for (const { threadId, ifExpired } of due) {
         if (await this.#remove(threadId, ifExpired)) removed += 1;
         else failed.add(threadId);
       }

@@ -25,11 +25,15 @@ afterAll(async () => {
 });
 
 /** One round of what every worker does now and then. */
-async function sweep(): Promise<number> {
+async function sweep(missing?: string): Promise<number> {
   const url = String(server.config.databaseUrl);
   const database = new Database({ url, log, applicationName: 'test' });
   const saver = await openState({ url, log, pool: database.pool });
-  const parts = { queue: new RunQueue(database), threads: new Threads(database), stores: { of: () => saver }, log };
+  const of = (name: string | null) => {
+    if (name === missing) throw new Error(`there is no store ${name}`);
+    return saver;
+  };
+  const parts = { queue: new RunQueue(database), threads: new Threads(database), stores: { of }, log };
   const removed = await new ThreadSweeper(parts).tick(60_000);
   await database.close();
   return removed;
@@ -83,6 +87,15 @@ describe('a thread with a time to live', () => {
     await expect(client.threads.get(thread_id)).rejects.toThrow(/404/);
     expect(await rowsOf(thread_id)).toBe(0);
     expect(await client.threads.get(kept.thread_id)).toMatchObject({ thread_id: kept.thread_id });
+  });
+
+  it('goes also when there are many whose store is gone', async () => {
+    const half = `insert into baton.deleted_threads (thread_id, state_store, deleted_at)
+      select gen_random_uuid(), $1, now() - interval '1 hour' from generate_series(1, $2)`;
+    await pool.query(half, ['gone', 150]);
+    await pool.query(half, ['', 1]);
+    expect(await sweep('gone')).toBe(1);
+    await pool.query('delete from baton.deleted_threads');
   });
 
   it('stays while a run is at work, and when it was given more time', async () => {
