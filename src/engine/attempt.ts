@@ -1,3 +1,4 @@
+import { ServiceError } from '../core/errors.ts';
 import { RunControl } from '@langchain/langgraph';
 import type { CancelAction } from '../core/run.ts';
 import type { ClaimedRun } from '../database/run-queue.ts';
@@ -15,6 +16,13 @@ export class Attempt {
   constructor(run: ClaimedRun) {
     this.run = run;
     if (run.cancel_action) this.stop(run.cancel_action);
+  }
+
+  /** The run. Throws what keeps it from being read now; what does so for good stays its `fault`. */
+  readRun(): ClaimedRun {
+    const { fault } = this.run;
+    if (fault && !(fault instanceof ServiceError && fault.code === 'unreadable_value')) throw fault;
+    return this.run;
   }
 
   get signal(): AbortSignal {

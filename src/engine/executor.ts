@@ -120,8 +120,7 @@ export class Executor {
 
   async #attempt(attempt: Attempt): Promise<void> {
     const { events, maxAttempts, usageOf } = this.#parts;
-    const { run } = attempt;
-    if (run.fault && !isUnreadable(run.fault)) throw run.fault;
+    const run = attempt.readRun();
     const saver = await this.#saverOf(attempt);
     if (saver === null) return;
     await saver.fence(run.thread_id, run.fencing_token);
@@ -354,11 +353,6 @@ function hasBegun({ run_id, kwargs }: ClaimedRun, latest: LatestCheckpoint | und
 function stopped({ reason }: Attempt, usage: RunUsage): Ending {
   if (reason === 'budget') return { kind: 'exhausted', spent: usage.spent };
   return { kind: 'stopped', reason: reason ?? 'lease_lost' };
-}
-
-/** For good: no attempt will be able to. */
-function isUnreadable(error: Error): boolean {
-  return error instanceof ServiceError && error.code === 'unreadable_value';
 }
 
 /** What says nothing of the graph or its state, only that this attempt cannot go on. */
