@@ -27,6 +27,8 @@ let untouched = '';
 /** With parameters behind it. */
 let encrypted = '';
 beforeAll(async () => {
+  // Other files of this process may have called it.
+  world.calls.length = 0;
   plain = await testServer({ graphs });
   server = plain;
   before = await thread();

@@ -162,9 +162,21 @@ export class WebhookSender {
   }
 
   /** Returns the status of the answer. */
-  async #send({ delivery_id, url, payload, attempts }: ClaimedDelivery): Promise<number> {
+  async #send(delivery: ClaimedDelivery): Promise<number> {
+    // AbortSignal.timeout may be collected before it fires when only AbortSignal.any refers to it, and a receiver that
+    // hangs would keep its place for ever: https://github.com/nodejs/node/issues/57736
+    const late = new AbortController();
+    const timeout = new DOMException('The operation was aborted due to timeout', 'TimeoutError');
+    const timer = setTimeout(() => late.abort(timeout), this.#parts.settings.timeoutMs);
+    try {
+      return await this.#post(delivery, AbortSignal.any([late.signal, this.#stopping.signal]));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #post({ delivery_id, url, payload, attempts }: ClaimedDelivery, signal: AbortSignal): Promise<number> {
     const { policy, resolve, settings, userAgent } = this.#parts;
-    const signal = AbortSignal.any([AbortSignal.timeout(settings.timeoutMs), this.#stopping.signal]);
     const now = new Date();
     const body = `${payload.slice(0, payload.lastIndexOf('}'))},"webhook_sent_at":"${now.toISOString()}"}`;
     const headers = {
