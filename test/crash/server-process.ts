@@ -13,6 +13,13 @@ const RELEASE = /freed as/;
 const APPEND = /added as/;
 const WEBHOOK_CLAIM = /busy as/;
 
+/** What a prepared statement is to the tests; null: nothing. */
+function preparedPoint(text: string): string | null {
+  if (WEBHOOK_CLAIM.test(text)) return 'webhook claim';
+  if (CLAIM.test(text)) return 'claim';
+  return APPEND.test(text) ? 'append' : null;
+}
+
 /** A database in which this process can die before or after the statements that matter. */
 function withCrashPoints(database: Database): Database {
   const at = (point: string) => crashPoint({ query: (text, values) => database.pool.query(text, values) }, point);
@@ -22,15 +29,16 @@ function withCrashPoints(database: Database): Database {
     if (!name.endsWith('claim') || rows.length > 0) await at(`after ${name}`);
     return rows;
   };
-  const prepared = database.prepared.bind(database);
+  const prepared = database.preparedAsStored.bind(database);
   const query = database.query.bind(database);
   const transaction = database.transaction.bind(database);
-  database.prepared = async <T>(text: string, values?: readonly unknown[]) => {
-    const name = CLAIM.test(text) ? 'claim' : APPEND.test(text) ? 'append' : null;
+  // Every prepared statement goes this way.
+  database.preparedAsStored = async <T>(text: string, values: readonly unknown[]) => {
+    const name = preparedPoint(text);
     return (name ? around(name, () => prepared(text, values)) : prepared(text, values)) as Promise<T[]>;
   };
   database.query = async <T>(text: string, values?: readonly unknown[]) => {
-    const name = RELEASE.test(text) ? 'release' : WEBHOOK_CLAIM.test(text) ? 'webhook claim' : null;
+    const name = RELEASE.test(text) ? 'release' : null;
     return (name ? around(name, () => query(text, values)) : query(text, values)) as Promise<T[]>;
   };
   database.transaction = (work) =>
