@@ -13,7 +13,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     // They need a browser: vitest.browser.config.ts.
-    exclude: ['test/browser/**', ...PROCESSES],
+    exclude: ['**/node_modules/**', 'test/browser/**', ...PROCESSES],
     globalSetup: ['test/global-setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
