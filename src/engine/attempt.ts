@@ -1,5 +1,5 @@
-import { ServiceError } from '../core/errors.ts';
 import { RunControl } from '@langchain/langgraph';
+import { ServiceError } from '../core/errors.ts';
 import type { CancelAction } from '../core/run.ts';
 import type { ClaimedRun } from '../database/run-queue.ts';
 

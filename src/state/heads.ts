@@ -1,4 +1,3 @@
-import { unpacked } from './bare-checkpoint.ts';
 import type { CheckpointKey } from './checkpoint-driver.ts';
 import { type CheckpointBody, idsOfSlots, type Slot, slotsOf } from './packed-values.ts';
 
@@ -57,7 +56,7 @@ export function headOf(checkpointId: string, text: string): Head {
   const slots = slotsOf(body);
   return {
     checkpoint_id: checkpointId,
-    channel_versions: unpacked(body.checkpoint).channel_versions,
+    channel_versions: body.checkpoint.channel_versions,
     slots,
     stored: new Set(idsOfSlots(slots.values())),
   };
