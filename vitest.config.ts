@@ -17,6 +17,8 @@ export default defineConfig({
     globalSetup: ['test/global-setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // The server of the tests has some hundred databases to put away.
+    teardownTimeout: 60_000,
     maxWorkers: 2,
     pool: 'forks',
     // Files share a process, and what they import: loading LangGraph for each of them was a third of the suite's work.

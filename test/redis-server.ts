@@ -67,7 +67,8 @@ export class RedisServer {
 
   async stop(): Promise<void> {
     await this.#end();
-    await rm(this.#directory, { recursive: true, force: true });
+    // A child that it forked may still write, for a moment.
+    await rm(this.#directory, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
