@@ -46,11 +46,10 @@ export class BlobCollector {
     const total = { count: 0, bytes: 0 };
     for (;;) {
       if (signal?.aborted) break;
-      const condemned = await this.#blobs.condemn(BATCH);
-      if (condemned.length === 0) break;
+      const { condemned, isAll } = await this.#blobs.condemn(BATCH);
       for (const key of condemned) await this.#store.delete(blobName(key));
       add(total, await this.#blobs.forget(condemned));
-      if (condemned.length < BATCH) break;
+      if (isAll) break;
     }
     return total;
   }

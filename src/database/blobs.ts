@@ -162,10 +162,10 @@ export class Blobs {
   }
 
   /**
-   * Condemns objects that nobody uses, at most `limit`, and returns them with those that were condemned before: their
-   * objects are to be deleted, then `forget` is to be told.
+   * Looks at `limit` of those that were released, condemns those of them that nobody uses, and returns them with those that
+   * were condemned before: their objects are to be deleted, then `forget` is to be told. `isAll`: there are no more.
    */
-  async condemn(limit: number): Promise<(BlobKey & { bytes: number })[]> {
+  async condemn(limit: number): Promise<{ condemned: BlobKey[]; isAll: boolean }> {
     return outliveConnections(() =>
       this.#db.transaction(async (tx) => {
         const locked = await tx.query<BlobKey>(
@@ -181,10 +181,11 @@ export class Blobs {
            where blob.hash = found.hash and blob.gen = found.gen and blob.lease_until <= now()`,
           columnsOf(locked),
         );
-        return tx.query<BlobKey & { bytes: number }>(
-          `select hash, gen, bytes from baton.blobs where loose and state = 'deleting' order by lease_until limit $1`,
+        const condemned = await tx.query<BlobKey>(
+          `select hash, gen from baton.blobs where loose and state = 'deleting' order by lease_until limit $1`,
           [limit],
         );
+        return { condemned, isAll: Math.max(locked.length, condemned.length) < limit };
       }),
     );
   }

@@ -210,3 +210,19 @@ test('a writer whose upload lands after its object was collected takes it back, 
   expect(new Set(names).size).toBe(2);
   expect([...store.objects.keys()]).toEqual([blobName(key)]);
 });
+
+test('a collection takes all that nobody uses, however much of what was released is in use elsewhere', async () => {
+  const blobs = new Blobs(database);
+  const store = new FaultyStore(new Random(SEED));
+  store.faulty = false;
+  const vault = new BlobVault({ store, blobs, leaseMs: 0 });
+  const keep = (thread: string, value_id: string) =>
+    vault.keep(thread, { value_id, hash: value_id, bytes: Buffer.from(value_id) });
+  // More than one batch, and what may go comes last.
+  const shared = Array.from({ length: 120 }, (_, n) => `shared-${n}`);
+  for (const id of shared) await Promise.all([keep('releases', id), keep('uses', id)]);
+  await keep('releases', 'unshared');
+  await blobs.release('releases', await blobs.refsOf('releases'));
+  expect(await new BlobCollector({ store, blobs }).collect()).toMatchObject({ count: 1 });
+  expect(store.objects.size).toBe(shared.length);
+});

@@ -10,6 +10,7 @@ import { SealingCodec } from '../../src/state/codec/sealing-codec.ts';
 import { MemoryKeys } from '../memory-keys.ts';
 import { openState } from '../../src/state/open-state.ts';
 import { testDatabase } from '../postgres.ts';
+import { offloadingStore } from './offloading-store.ts';
 
 export const log = pino({ level: 'silent' });
 
@@ -71,6 +72,7 @@ export const STORES: Record<string, () => Promise<TestStore>> = {
     };
     return { saver, url, close };
   },
+  'blobs+postgres': offloadingStore,
 };
 
 /** Not one of STORES, whose suites take long enough: what is its own is how the two go together. */

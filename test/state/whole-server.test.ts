@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { testServer, type TestServer } from '../sdk/fixtures/test-server.ts';
 import { sealedSqlite, STORES, type TestStore } from './stores.ts';
 
+/** Blobs are of the server and not of a store: test/blobs. */
 const LASTING = Object.entries({ ...STORES, 'encrypted+sqlite': sealedSqlite }).filter(
-  ([name]) => !name.includes('memory'),
+  ([name]) => !/memory|blobs/.test(name),
 );
 /** For those that are encrypted. */
 const encryption = { keys: [{ id: 'test', secret: randomBytes(32).toString('base64') }], clearMetadata: [] };
