@@ -70,8 +70,16 @@ export class OffloadingDriver implements CheckpointDriver {
     return { ...sizes, blobs };
   }
 
-  outline(threadId: string) {
-    return this.#driver.outline(threadId);
+  async outline(threadId: string) {
+    const [outline, refs] = await Promise.all([
+      this.#driver.outline(threadId),
+      this.#vault.blobs.refsOf(toKey(threadId)),
+    ]);
+    const blobs = new Map(refs.map(({ value_id, bytes }) => [value_id, bytes]));
+    // One that is longer than a stub lies in the store itself.
+    const sizeOf = ({ id, bytes }: { id: string; bytes: number }): number =>
+      bytes > MAX_STUB_BYTES ? bytes : bytes + (blobs.get(id) ?? 0);
+    return { ...outline, values: outline.values.map((value) => ({ id: value.id, bytes: sizeOf(value) })) };
   }
 
   threads(limit: number, after?: string) {

@@ -1,4 +1,4 @@
-import type { BlobKey } from '../core/blob.ts';
+import { type BlobKey, FILE_MARK } from '../core/blob.ts';
 import { outliveConnections } from '../core/connection-loss.ts';
 import type { Database } from './database.ts';
 
@@ -101,14 +101,18 @@ export class Blobs {
     return ref ?? null;
   }
 
-  /** What a thread's references weigh. */
-  async totals(threadId: string): Promise<BlobTotals> {
-    const [row] = await this.#query<BlobTotals>(
-      `select count(*) count, coalesce(sum(bytes), 0)::float8 bytes
-       from baton.blob_refs join baton.blobs using (hash, gen) where thread_id = $1`,
+  /** What a thread's references weigh: to values of its state, and to files. */
+  async totals(threadId: string): Promise<{ values: BlobTotals; files: BlobTotals }> {
+    const rows = await this.#query<BlobTotals & { is_file: boolean }>(
+      `select starts_with(value_id, '${FILE_MARK}') is_file, count(*) count, sum(bytes)::float8 bytes
+       from baton.blob_refs join baton.blobs using (hash, gen) where thread_id = $1 group by 1`,
       [threadId],
     );
-    return row ?? { count: 0, bytes: 0 };
+    const of = (isFile: boolean): BlobTotals => {
+      const { count = 0, bytes = 0 } = rows.find(({ is_file }) => is_file === isFile) ?? {};
+      return { count, bytes };
+    };
+    return { values: of(false), files: of(true) };
   }
 
   /** Takes references back, but not those that were made again since they were read. Returns how many. */

@@ -94,8 +94,9 @@ export class StateCopy {
   }
 
   async #sizes(threadId: string): Promise<{ checkpoints: number; added: number; bytes: number }> {
-    const { checkpoints, values, writes } = await this.#parts.from.storage(threadId);
-    return { checkpoints: checkpoints.count, added: 0, bytes: checkpoints.bytes + values.bytes + writes.bytes };
+    const { checkpoints, values, writes, blobs } = await this.#parts.from.storage(threadId);
+    const bytes = checkpoints.bytes + values.bytes + writes.bytes + blobs.values.bytes;
+    return { checkpoints: checkpoints.count, added: 0, bytes };
   }
 
   /** What else a store has of a thread is what it was once: it was moved away since, or copied there. */

@@ -12,7 +12,8 @@ import type { CheckpointRef, CommandJson } from '../core/run.ts';
 import { type Parking, parkingIn } from '../core/effect.ts';
 import type { Thread, ThreadOutcome } from '../core/thread.ts';
 import type { Threads } from '../database/threads.ts';
-import type { StateSaver } from '../state/state-saver.ts';
+import { serialize } from '../state/codec/serialize.ts';
+import type { ChannelSizes, StateSaver } from '../state/state-saver.ts';
 import type { StateStores } from '../state/state-stores.ts';
 import { finishedTasks } from './finished-tasks.ts';
 import type { CompiledGraph, GraphRegistry, GraphUse } from './graphs/registry.ts';
@@ -86,6 +87,20 @@ export class ThreadStates {
     }
     const state = toThreadState(await read(graph, configOf(thread, { checkpoint }), subgraphs));
     return checkpoint ? state : asAsked(thread, state);
+  }
+
+  /** How much the channels of the latest state take. What is made of writes is measured as read, if its graph can be had. */
+  async channelSizes(thread: Thread): Promise<ChannelSizes> {
+    const sizes = await this.#stores.of(thread.state_store).channelSizes(thread.thread_id);
+    const made = Object.keys(sizes).filter((channel) => sizes[channel]?.stored === 'as_writes');
+    const graph = made.length > 0 && (await this.#graphOf(thread, 'threads.read').catch(noneIfRefused));
+    const values = graph ? ((await read(graph, configOf(thread))).values as Record<string, unknown>) : {};
+    for (const channel of made) {
+      if (Object.hasOwn(values, channel)) {
+        sizes[channel] = { bytes: Buffer.byteLength(serialize(values[channel], channel)), stored: 'as_writes' };
+      }
+    }
+    return sizes;
   }
 
   /** Newest first. */
@@ -184,6 +199,11 @@ export class ThreadStates {
   #graph(graphId: string, checkpointer: StateSaver, config: RunConfig, access: Access): Promise<CompiledGraph> {
     return this.#graphs.get(graphId, { checkpointer, store: this.#store, config, access });
   }
+}
+
+function noneIfRefused(error: unknown): null {
+  if (error instanceof ServiceError) return null;
+  throw error;
 }
 
 /** The thread's latest state, with the question of a spent budget. */

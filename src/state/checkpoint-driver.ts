@@ -74,7 +74,16 @@ export interface StoredSizes {
   values: { count: number; bytes: number };
   /** Of steps that are not over, and of such that were not when they were stored. */
   writes: { count: number; bytes: number };
+  /** Where there is a blob store: big values that lie there, and the thread's files. */
+  blobs?: BlobSizes;
 }
+
+export interface BlobSizes {
+  values: { count: number; bytes: number };
+  files: { count: number; bytes: number };
+}
+
+export const NO_BLOBS: BlobSizes = { values: { count: 0, bytes: 0 }, files: { count: 0, bytes: 0 } };
 
 /** What is stored of a checkpoint, without opening it. */
 export interface CheckpointOutline extends CheckpointKey {
@@ -87,7 +96,7 @@ export interface CheckpointOutline extends CheckpointKey {
   value_ids: readonly string[];
 }
 
-/** All that is stored of a thread, in bytes as they are stored. */
+/** All that is stored of a thread, in bytes as they are stored: of a big value in the blob store, with it. */
 export interface ThreadOutline {
   /** Of all namespaces, in the order of storing. */
   checkpoints: CheckpointOutline[];

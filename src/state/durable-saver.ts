@@ -12,11 +12,18 @@ import {
 import type { RetentionRule } from '../core/retention.ts';
 import { nextVersion } from './channel-versions.ts';
 import { addressOf, requiredAddress } from './checkpoint-address.ts';
-import type { CheckpointDriver, CheckpointKey, StoredSizes, ThreadOutline } from './checkpoint-driver.ts';
+import {
+  type CheckpointDriver,
+  type CheckpointKey,
+  NO_BLOBS,
+  type StoredSizes,
+  type ThreadOutline,
+} from './checkpoint-driver.ts';
 import { CheckpointReader } from './checkpoint-reader.ts';
 import { CheckpointWriter } from './checkpoint-writer.ts';
 import { type Codec, plainCodec } from '../core/codec.ts';
 import { INLINE_CHARS } from './cut-values.ts';
+import { sizesAsWrites } from './delta-channels.ts';
 import { deltaHistory } from './delta-history.ts';
 import { Heads } from './heads.ts';
 import { type PrunePlan, PrunePlanner } from './prune-plan.ts';
@@ -187,8 +194,8 @@ export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
   }
 
   /** How much is stored of a thread. */
-  async storage(threadId: string): Promise<StoredSizes> {
-    return this.#driver.sizes(threadId);
+  async storage(threadId: string): Promise<Required<StoredSizes>> {
+    return { blobs: NO_BLOBS, ...(await this.#driver.sizes(threadId)) };
   }
 
   /** All that is stored of a thread, in the order of storing, one step at a time. */
@@ -201,14 +208,14 @@ export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
     return this.#driver.threads(limit, after);
   }
 
-  /** How much the channels of the thread's latest state take. One whose value is made of writes (DeltaChannel) is not told. */
+  /** How much the channels of the thread's latest state take. One whose value is made of writes (DeltaChannel) is only named. */
   async channelSizes(threadId: string): Promise<ChannelSizes> {
     const loaded = await this.#driver.get(threadId, '');
     if (loaded === undefined) return {};
     const text = await this.#reader.body(loaded.row);
     const { refs } = JSON.parse(text) as CheckpointBody;
-    const { checkpoint } = await this.#reader.tuple(loaded, text);
-    return Object.fromEntries(
+    const { checkpoint, metadata } = await this.#reader.tuple(loaded, text);
+    const stored = Object.fromEntries(
       Object.entries(checkpoint.channel_values).map(([channel, value]): [string, ChannelSizes[string]] => [
         channel,
         {
@@ -217,6 +224,7 @@ export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
         },
       ]),
     );
+    return { ...sizesAsWrites(metadata), ...stored };
   }
 
   /** Those of the contents that are not stored in the thread. */

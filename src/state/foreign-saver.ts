@@ -12,8 +12,9 @@ import {
 import { ConflictError, FencedError, UnsupportedFieldError } from '../core/errors.ts';
 import { FENCING_TOKEN_KEY } from '../core/fencing.ts';
 import { configOf, requiredAddress, writerOf } from './checkpoint-address.ts';
-import type { StoredSizes } from './checkpoint-driver.ts';
+import { NO_BLOBS, type StoredSizes } from './checkpoint-driver.ts';
 import { stampedMetadata } from './checkpoint-metadata.ts';
+import { sizesAsWrites } from './delta-channels.ts';
 import { rethrow } from './outages.ts';
 import { NULL_TASK_ID } from './pending-writes.ts';
 import type { PrunePlan } from './prune-plan.ts';
@@ -164,14 +165,15 @@ export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
     return { ids, executed };
   }
 
-  /** In bytes of the saver's own serialisation, of whole checkpoints: what it shares between them is not known here. */
   /** It names no contents that anybody else keeps for it. */
   async missingValues(_threadId: string, ids: readonly string[]): Promise<ReadonlySet<string>> {
     return new Set(ids);
   }
 
-  async storage(threadId: string): Promise<StoredSizes> {
-    const sizes: StoredSizes = {
+  /** In bytes of the saver's own serialisation, of whole checkpoints: what it shares between them is not known here. */
+  async storage(threadId: string): Promise<Required<StoredSizes>> {
+    const sizes = {
+      blobs: NO_BLOBS,
       checkpoints: { count: 0, bytes: 0 },
       values: { count: 0, bytes: 0 },
       writes: { count: 0, bytes: 0 },
@@ -189,7 +191,7 @@ export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
 
   async channelSizes(threadId: string): Promise<ChannelSizes> {
     const tuple = await this.getTuple(configOf({ thread_id: threadId, ...HEAD }));
-    const sizes: ChannelSizes = {};
+    const sizes = sizesAsWrites(tuple?.metadata);
     for (const [channel, value] of Object.entries(tuple?.checkpoint.channel_values ?? {})) {
       sizes[channel] = { bytes: await this.#sizeOf(value), stored: 'inline' };
     }

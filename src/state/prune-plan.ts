@@ -2,6 +2,7 @@ import { INTERRUPT } from '@langchain/langgraph-checkpoint';
 import { entryPlace, type History, keptEntries, type RetentionRule, taskOf } from '../core/retention.ts';
 import type { CheckpointDriver, CheckpointKey, CheckpointOutline, ThreadOutline } from './checkpoint-driver.ts';
 import type { CheckpointReader } from './checkpoint-reader.ts';
+import { deltaChannelsOf } from './delta-channels.ts';
 import type { CheckpointBody } from './packed-values.ts';
 
 const PAGE = 64;
@@ -160,7 +161,7 @@ export class PrunePlanner {
       for (const { row } of page) {
         const body = await this.#bodyOf(row);
         line.push(row.checkpoint_id);
-        open = new Set([...open, ...deltaChannelsOf(body)].filter((channel) => !isStoredIn(body, channel)));
+        open = new Set([...open, ...deltaChannelsOf(body.metadata)].filter((channel) => !isStoredIn(body, channel)));
         if (open.size === 0) return line;
       }
       next = page.length < PAGE ? null : (page.at(-1)?.row.parent_id ?? null);
@@ -171,11 +172,6 @@ export class PrunePlanner {
   async #bodyOf(row: Parameters<CheckpointReader['body']>[0]): Promise<CheckpointBody> {
     return JSON.parse(await this.#reader.body(row)) as CheckpointBody;
   }
-}
-
-/** The channels of which something was written since they were last stored as a whole. */
-function deltaChannelsOf({ metadata }: CheckpointBody): string[] {
-  return Object.keys((metadata as { counters_since_delta_snapshot?: object }).counters_since_delta_snapshot ?? {});
 }
 
 function isStoredIn({ values, refs }: CheckpointBody, channel: string): boolean {

@@ -23,8 +23,14 @@ export interface WayTo {
   executed: ReadonlySet<string>;
 }
 
-/** Of the latest state: by channel, how much its value takes as it is stored, and whether that is beside the row. */
-export type ChannelSizes = Record<string, { bytes: number; stored: 'inline' | 'by_reference' }>;
+/**
+ * Of the latest state: by channel, how much its value takes as JSON, and whether that stands in the row, partly beside it, or
+ * nowhere: a value that is made of writes (DeltaChannel), which a store can only name. `bytes` null: not known here.
+ */
+export type ChannelSizes = Record<
+  string,
+  { bytes: number; stored: 'inline' | 'by_reference' } | { bytes: number | null; stored: 'as_writes' }
+>;
 
 /** What runs and threads need of a saver beyond what LangGraph does. `DurableSaver` says what each means. */
 export interface StateSaver extends BaseCheckpointSaver {
@@ -42,7 +48,7 @@ export interface StateSaver extends BaseCheckpointSaver {
   remove(threadId: string, checkpoints: readonly CheckpointKey[], token?: number): Promise<void>;
   prunePlan(threadId: string, rule: RetentionRule, bookmarks?: readonly CheckpointKey[]): Promise<PrunePlan>;
   channelSizes(threadId: string): Promise<ChannelSizes>;
-  storage(threadId: string): Promise<StoredSizes>;
+  storage(threadId: string): Promise<Required<StoredSizes>>;
   /** All that is stored of a thread, in the order of storing. */
   steps(threadId: string): AsyncIterable<SavedStep>;
   missingValues(threadId: string, ids: readonly string[]): Promise<ReadonlySet<string>>;

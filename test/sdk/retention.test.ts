@@ -21,7 +21,8 @@ const file = fileURLToPath(new URL('fixtures/retention-graphs.ts', import.meta.u
 let server: TestServer;
 let pool: Pool;
 beforeAll(async () => {
-  server = await testServer({ graphs: { rounds: { file, exportName: 'rounds', description: null } } });
+  const graphs = ['rounds', 'noting'].map((exportName) => [exportName, { file, exportName, description: null }]);
+  server = await testServer({ graphs: Object.fromEntries(graphs) });
   pool = new Pool({ connectionString: String(server.config.databaseUrl), max: 1 });
 });
 afterAll(async () => {
@@ -206,6 +207,18 @@ it('GET /threads/:id/size tells what a thread keeps, and what pruning would free
   expect(freed).toBeGreaterThanOrEqual(size.prunable.bytes);
   expect(freed).toBeLessThan(size.prunable.bytes * 1.2);
   expect(await call(threads(`/${id}/size?keep_last=none`), 'GET')).toMatchObject({ status: 422 });
+});
+
+it('GET /threads/:id/size measures a value that is made of writes as it is read', async () => {
+  const { thread_id } = await server.client.threads.create();
+  await server.client.runs.wait(thread_id, 'noting', { input: { notes: ['zero'] } });
+  const { values } = await server.client.threads.getState(thread_id);
+  expect(values).toEqual({ notes: ['zero', 'one', 'two'] });
+  const { json: size } = await call(threads(`/${thread_id}/size`), 'GET');
+  expect(size.channels.notes).toEqual({ bytes: JSON.stringify(['zero', 'one', 'two']).length, stored: 'as_writes' });
+  await server.client.threads.update(thread_id, { metadata: { graph_id: 'gone' } });
+  const { json: without } = await call(threads(`/${thread_id}/size`), 'GET');
+  expect(without.channels.notes).toEqual({ bytes: null, stored: 'as_writes' });
 });
 
 describe('effects of pruned checkpoints', () => {

@@ -26,7 +26,7 @@ export function retentionRoutes(retention: RetentionService): Route[] {
         path: `${ONE}/size`,
         summary: 'Tell how much a thread keeps, and how much of it pruning would free',
         description:
-          'In bytes: of the latest state by channel, of the history in the state store, of the logs of its runs, of the results of its effects. `prunable`: what would go by `keep_last` and `older_than` (both must hold), by default `keep_last=1`.',
+          'In bytes: of the latest state by channel (`as_writes`: of a DeltaChannel, as its value is read; null when its graph is not there), of the history in the state store, with the big values in the blob store as `blobs`, of the files that nodes have put there, of the logs of its runs, of the results of its effects. What the blob store shares between threads counts for each. `prunable`: what would go by `keep_last` and `older_than` (both must hold), by default `keep_last=1`.',
         params: threadPath,
         query: schemas.sizeQuery,
         answer: schemas.threadSize,

@@ -45,8 +45,15 @@ export const threadSize = z
   .object({
     thread_id: z.string(),
     total_bytes: z.number(),
-    channels: z.record(z.string(), z.object({ bytes: z.number(), stored: z.enum(['inline', 'by_reference']) })),
-    history: z.object({ checkpoints: size, writes: size, values: size }),
+    channels: z.record(
+      z.string(),
+      z.union([
+        z.object({ bytes: z.number(), stored: z.enum(['inline', 'by_reference']) }),
+        z.object({ bytes: z.number().nullable(), stored: z.literal('as_writes') }),
+      ]),
+    ),
+    history: z.object({ checkpoints: size, writes: size, values: size, blobs: size }),
+    files: size,
     events: size,
     effects: size,
     prunable: z

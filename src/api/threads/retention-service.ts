@@ -9,6 +9,7 @@ import type { Bookmarks } from '../../database/bookmarks.ts';
 import type { ThreadSizes } from '../../database/thread-sizes.ts';
 import type { Threads } from '../../database/threads.ts';
 import type { ThreadPruner } from '../../engine/thread-pruner.ts';
+import type { ThreadStates } from '../../engine/thread-state.ts';
 import type { StateSaver } from '../../state/state-saver.ts';
 import type { BookmarkCreate, ThreadPrune, ThreadSize, ThreadsPruned } from './retention-schemas.ts';
 import type { ThreadService } from './service.ts';
@@ -18,7 +19,8 @@ export interface RetentionServiceParts {
   bookmarks: Guarded<Bookmarks>;
   sizes: ThreadSizes;
   pruner: ThreadPruner;
-  stores: { of(name: string | null): Pick<StateSaver, 'prunes' | 'getTuple' | 'storage' | 'channelSizes'> };
+  stores: { of(name: string | null): Pick<StateSaver, 'prunes' | 'getTuple' | 'storage'> };
+  states: Pick<ThreadStates, 'channelSizes'>;
 }
 
 /** The sums of a request's answer so far. */
@@ -82,25 +84,27 @@ export class RetentionService {
 
   /** How much is kept of a thread, and how much of it pruning would free. Throws NotFoundError. */
   async size(caller: Caller, threadId: string, asked: RetentionRule): Promise<ThreadSize> {
-    const { stores, sizes, pruner } = this.#parts;
+    const { stores, states, sizes, pruner } = this.#parts;
     const access = await caller.may('threads:read', { thread_id: threadId });
-    const { state_store } = await this.#thread(access, threadId);
+    const thread = await this.#thread(access, threadId);
     const rule = Object.values(asked).every((value) => value === undefined) ? { keep_last: 1 } : asked;
-    const saver = stores.of(state_store);
+    const saver = stores.of(thread.state_store);
     const [stored, channels, kept, prunable] = await Promise.all([
       saver.storage(threadId),
-      saver.channelSizes(threadId),
+      states.channelSizes(thread),
       sizes.of(threadId),
       saver.prunes ? pruner.plan(threadId, rule, access) : null,
     ]);
-    const { checkpoints, writes, values } = stored;
-    const parts = [checkpoints, writes, values, kept.events, kept.effects];
+    const { checkpoints, writes, values, blobs } = stored;
+    const history = { checkpoints, writes, values, blobs: blobs.values };
+    const others = { files: blobs.files, ...kept };
+    const parts = [...Object.values(history), ...Object.values(others)];
     return {
       thread_id: threadId,
       total_bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
       channels,
-      history: { checkpoints, writes, values },
-      ...kept,
+      history,
+      ...others,
       prunable: prunable && { ...rule, ...prunable },
     };
   }

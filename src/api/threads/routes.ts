@@ -35,18 +35,20 @@ export function threadRoutes(threads: ThreadService, { heartbeatMs }: { heartbea
         path: `${ONE}/storage`,
         summary: 'Tell how much room a thread’s history takes',
         description:
-          'Small values stand in the rows of their checkpoints and are counted there. A large one is stored once, whichever channels and branches hold it: `channel_values` counts those, and not by channel.',
+          'Small values stand in the rows of their checkpoints and are counted there. A large one is stored once, whichever channels and branches hold it: `channel_values` counts those, and not by channel; of one that lies in the blob store it has the reference, and `blobs` the value. `files`: what nodes have put there.',
         params: schemas.threadPath,
         answer: schemas.threadStorage,
       },
       async ({ caller, params }) => {
-        const { checkpoints, values, writes } = await threads.storage(caller, params.thread_id);
+        const { checkpoints, values, writes, blobs } = await threads.storage(caller, params.thread_id);
         return {
           thread_id: params.thread_id,
-          total_bytes: checkpoints.bytes + values.bytes + writes.bytes,
+          total_bytes: checkpoints.bytes + values.bytes + writes.bytes + blobs.values.bytes + blobs.files.bytes,
           checkpoints,
           channel_values: { ...values, by_channel: {} },
           pending_writes: writes,
+          blobs: blobs.values,
+          files: blobs.files,
         };
       },
     ),

@@ -88,6 +88,8 @@ export const threadStorage = z
     checkpoints: size,
     channel_values: size.extend({ by_channel: jsonObject }),
     pending_writes: size,
+    blobs: size,
+    files: size,
   })
   .meta({ title: 'ThreadStorage' });
 

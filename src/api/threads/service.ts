@@ -119,7 +119,7 @@ export class ThreadService {
   }
 
   /** How much room the thread's history takes in the state store. */
-  async storage(caller: Caller, threadId: string): Promise<StoredSizes> {
+  async storage(caller: Caller, threadId: string): Promise<Required<StoredSizes>> {
     const { thread_id, state_store } = await this.get(caller, threadId);
     return this.#parts.stores.of(state_store).storage(thread_id);
   }
