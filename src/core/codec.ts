@@ -12,6 +12,16 @@ export interface CodecContext {
   task_id?: string;
 }
 
+/** Decodes bytes of one place at once. */
+export type Opener = (bytes: Uint8Array) => string;
+
+/** A text that is kept far away, for when somebody wants it. */
+export interface FarText {
+  /** For who cannot wait: blocks the thread. */
+  now(): string;
+  soon(): Promise<string>;
+}
+
 /**
  * Between text and stored bytes: the place for compression, encryption and offloading. All ways may be asynchronous
  * and are called once for each row or big value; order is kept by the caller.
@@ -19,6 +29,10 @@ export interface CodecContext {
 export interface Codec {
   encode(text: string, context: CodecContext): Uint8Array | Promise<Uint8Array>;
   decode(bytes: Uint8Array, context: CodecContext): string | Promise<string>;
+  /** All that decoding there has to wait for, waited for: to decode later without. */
+  opener(context: CodecContext): Opener | Promise<Opener>;
+  /** Of a codec that reads some values from far away: such a value, unread. Undefined: it is here. */
+  far?(bytes: Uint8Array, context: CodecContext): Promise<FarText | undefined>;
   /**
    * The id of a content within its thread, for good: the same content has the same id, whichever branch, channel or
    * write it stands in, and two contents never share one. At most 43 characters of base64url.
@@ -28,8 +42,13 @@ export interface Codec {
   readonly clearMetadata?: ReadonlySet<string>;
 }
 
+/** As the plain codec stores it. */
+export const plainText: Opener = (bytes) =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+
 export const plainCodec: Codec = {
   encode: (text) => Buffer.from(text, 'utf8'),
-  decode: (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'),
+  decode: plainText,
+  opener: () => plainText,
   idOf: (text) => createHash('sha256').update(text).digest('base64url').slice(0, 22),
 };

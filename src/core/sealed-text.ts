@@ -33,6 +33,13 @@ export function unsealText(key: DataKey, bytes: Uint8Array, place: SealedPlace):
   return inflate(opened.bytes).then((text) => text.toString('utf8'));
 }
 
+/** As `unsealText`, for who cannot wait. */
+export function unsealTextNow(key: DataKey, bytes: Uint8Array, place: SealedPlace): string | null {
+  const opened = unseal(key, bytes, place);
+  if (opened === null) return null;
+  return ((opened.flags & DEFLATED) === 0 ? opened.bytes : inflateRawSync(opened.bytes)).toString('utf8');
+}
+
 function packed(plain: Buffer): Buffer | Promise<Buffer> {
   if (plain.length < DEFLATE_BYTES) return plain;
   return plain.length > ALOUD_BYTES ? deflate(plain, FAST) : deflateRawSync(plain, FAST);

@@ -3,7 +3,6 @@ import type { Logger } from 'pino';
 import { BUDGET_TASK, budgetQuestion, type Spent } from '../core/budget.ts';
 import { withUser } from '../core/caller.ts';
 import { outliveConnections } from '../core/connection-loss.ts';
-import { FENCING_TOKEN_KEY } from '../core/fencing.ts';
 import { FencedError, messageOf, ServiceError } from '../core/errors.ts';
 import { END_EVENT } from '../core/run-event.ts';
 import type { RunError, RunKwargs, RunStatus } from '../core/run.ts';
@@ -17,13 +16,14 @@ import type { StateStores } from '../state/state-stores.ts';
 import { type WorkLimit, WorkMeter } from '../state/work-meter.ts';
 import type { Attempt, StopReason } from './attempt.ts';
 import { restsAtBreakpoint } from './breakpoints.ts';
+import { channelsReadLater, DeferredState } from './deferred-state.ts';
 import type { EventLog, RunLog } from './event-log.ts';
 import type { RunEffects } from './effects/run-effects.ts';
 import { withoutParkings } from './effects/parkings.ts';
 import { finishedTasks } from './finished-tasks.ts';
+import { graphConfig } from './graph-config.ts';
 import { streamGraph } from './graph-stream.ts';
 import type { GraphRegistry } from './graphs/registry.ts';
-import { LANGGRAPH_VERSION } from './langgraph-version.ts';
 import { runInput } from './run-input.ts';
 import type { RunObserver } from './run-observer.ts';
 import { streamProtocolEvents } from './protocol/graph-events.ts';
@@ -83,6 +83,8 @@ type Ending =
 /** Executes one attempt of a run: from the last checkpoint to the graph's end, a stop, or the loss of the lease. */
 export class Executor {
   readonly #parts: ExecutorParts;
+  readonly #deferred = new DeferredState();
+
   constructor(parts: ExecutorParts) {
     this.#parts = parts;
   }
@@ -201,6 +203,8 @@ export class Executor {
         context: kwargs.context,
       });
       const effects = effectsOf(attempt);
+      const later = saver.readsLater ? channelsReadLater(graph, kwargs) : NONE;
+      if (later.size > 0) this.#deferred.open(graph, run.graph_id);
       watchNodes(graph, { ended: (node, end, ms) => observer.nodeEnded(run.graph_id, node, end, ms), effects, usage });
       if (resumes && (await restsAtBreakpoint(graph, run.thread_id, kwargs))) {
         tellInterrupts(runLog, kwargs, []);
@@ -208,7 +212,7 @@ export class Executor {
       }
       if (kwargs.budget && run.attempt > 1) usage.spend(await usages.spent(run));
       const input = resumes ? null : runInput(kwargs);
-      const config = graphConfig(attempt, resumes);
+      const config = graphConfig(attempt, resumes, later);
       const stream =
         kwargs.protocol === 'v2'
           ? streamProtocolEvents(graph, input, config)
@@ -339,6 +343,8 @@ export class Executor {
   }
 }
 
+const NONE: ReadonlySet<string> = new Set();
+
 /** What the first attempt need not look for. */
 const FIRST = { resumes: false, idleAttempts: 0, lastSeq: -1 };
 
@@ -375,38 +381,9 @@ function tellInterrupts(runLog: RunLog, { stream_mode }: RunKwargs, interrupts: 
   }
 }
 
-/** What graphs and tracers read of the server, under the platform's names. The saver keeps none of it. */
-const SERVER = { langgraph_version: LANGGRAPH_VERSION, langgraph_plan: 'developer', langgraph_host: 'self-hosted' };
-
 function exhausted(attempts: number): RunError {
   return {
     error: 'WorkerLost',
     message: `The worker was lost ${attempts} times at the same place, before the state had moved. See its log; then create a run with input null to go on from the last checkpoint`,
-  };
-}
-
-function graphConfig(attempt: Attempt, resumes: boolean): Record<string, unknown> & { runId: string } {
-  const { run } = attempt;
-  const { config, context, checkpoint, durability, interrupt_before, interrupt_after } = run.kwargs;
-  const ids = { run_id: run.run_id, thread_id: run.thread_id, graph_id: run.graph_id, assistant_id: run.assistant_id };
-  return {
-    ...(config.tags && { tags: config.tags }),
-    ...(config.recursion_limit !== undefined && { recursionLimit: config.recursion_limit }),
-    context,
-    ...(interrupt_before && { interruptBefore: interrupt_before }),
-    ...(interrupt_after && { interruptAfter: interrupt_after }),
-    // A resumed attempt goes on from its own last checkpoint, not again from the one that it forked.
-    configurable: {
-      ...withUser(run.kwargs.config.configurable, run.auth_user),
-      ...(resumes ? {} : checkpoint),
-      ...ids,
-      [FENCING_TOKEN_KEY]: run.fencing_token,
-    },
-    metadata: { ...run.metadata, ...ids, run_attempt: run.attempt, ...SERVER },
-    runId: run.run_id,
-    signal: attempt.signal,
-    control: attempt.control,
-    // What `auto` leaves out, the saver leaves out.
-    durability: durability === 'auto' ? 'sync' : durability,
   };
 }

@@ -7,7 +7,8 @@ import type { NodeEnd } from './run-observer.ts';
 import type { RunUsage } from './usage/run-usage.ts';
 
 type Node = CompiledGraph['nodes'][string];
-type Step = NonNullable<ReturnType<Node['getNode']>>;
+/** What a node does: what its author wrote, then the writes to its channels. */
+export type NodeStep = NonNullable<ReturnType<Node['getNode']>>;
 
 export interface NodeWatch {
   ended: (node: string, end: NodeEnd, ms: number) => void;
@@ -17,21 +18,32 @@ export interface NodeWatch {
 
 /**
  * Has every execution of a node reported with its duration and the model calls in it, and gives it its own page in the
- * ledger of effects. The graph must be a copy of one's own; the nodes stay as they are. Around the node itself, since
+ * ledger of effects. The graph must be a copy of one's own. Around the node itself, since
  * callbacks of the whole graph cost a fifth of a short run and the stream tells of a node only when it lets others work.
  */
 export function watchNodes(graph: CompiledGraph, watch: NodeWatch): void {
   // The first one is LangGraph's own: it takes the input.
-  const watchedNode = (name: string, node: Node): Node =>
-    name === START
-      ? node
-      : (Object.create(node, { getNode: { value: () => watched(node.getNode(), name, watch) } }) as Node);
-  graph.nodes = Object.fromEntries(Object.entries(graph.nodes).map(([name, node]) => [name, watchedNode(name, node)]));
+  wrapNodes(graph, (name, step) => (name === START ? undefined : watched(step, name, watch)));
 }
 
-function watched(step: Step | undefined, name: string, { ended, effects, usage }: NodeWatch): Step | undefined {
-  if (step === undefined) return undefined;
-  const invoke: Step['invoke'] = async (input, config) => {
+/** Puts something around every execution of a node, or nothing. The graph must be a copy of one's own; the nodes stay as they are. */
+export function wrapNodes(
+  graph: CompiledGraph,
+  wrap: (name: string, step: NodeStep) => NodeStep['invoke'] | undefined,
+): void {
+  const wrapped = (name: string, node: Node): Node => {
+    const getNode = (): NodeStep | undefined => {
+      const step = node.getNode();
+      const invoke = step && wrap(name, step);
+      return invoke ? (Object.create(step, { invoke: { value: invoke } }) as NodeStep) : step;
+    };
+    return Object.create(node, { getNode: { value: getNode } }) as Node;
+  };
+  graph.nodes = Object.fromEntries(Object.entries(graph.nodes).map(([name, node]) => [name, wrapped(name, node)]));
+}
+
+function watched(step: NodeStep, name: string, { ended, effects, usage }: NodeWatch): NodeStep['invoke'] {
+  return async (input, config) => {
     const beganMs = performance.now();
     const execution = effects.open();
     const used = usage.open(name, config);
@@ -54,7 +66,6 @@ function watched(step: Step | undefined, name: string, { ended, effects, usage }
       await used.ended(end, ms);
     }
   };
-  return Object.create(step, { invoke: { value: invoke } }) as Step;
 }
 
 /**

@@ -82,14 +82,16 @@ export class CheckpointReader {
     return metadata?.source;
   }
 
-  async tuple(loaded: LoadedCheckpoint, bodyText: string): Promise<CheckpointTuple> {
+  /** @param later Channels whose values need not be read yet. */
+  async tuple(loaded: LoadedCheckpoint, bodyText: string, later?: ReadonlySet<string>): Promise<CheckpointTuple> {
     const { row } = loaded;
     const plain = !bodyText.includes(TAG_MARK);
     const body = JSON.parse(bodyText) as CheckpointBody;
     const contents = this.contents(row, loaded.values);
     const channels: [string, unknown][] = [];
     for (const channel of new Set([...Object.keys(body.values), ...Object.keys(body.refs)])) {
-      channels.push([channel, await contents.channel(body, channel, plain)]);
+      const deferred = later?.has(channel) ? await contents.deferred(body, channel) : undefined;
+      channels.push([channel, deferred ?? (await contents.channel(body, channel, plain))]);
     }
     const tuple: CheckpointTuple = {
       config: configOf(row),

@@ -1,9 +1,10 @@
-import type { Codec } from '../core/codec.ts';
+import type { Codec, CodecContext, FarText } from '../core/codec.ts';
 import { ServiceError } from '../core/errors.ts';
 import type { Values } from './checkpoint-driver.ts';
 import { revive } from './codec/revive.ts';
 import { TAG_MARK } from './codec/tags.ts';
 import { contentIds, joined, type Ref } from './cut-values.ts';
+import { DeferredValue } from './deferred-value.ts';
 import type { CheckpointBody } from './packed-values.ts';
 import type { TaskWrite } from './pending-writes.ts';
 
@@ -28,6 +29,31 @@ export class Contents {
     return isPlain && plain ? json : revive(json);
   }
 
+  /** The same, unread, when a part of it lies far away; undefined when all of it is here. */
+  async deferred({ values, refs }: CheckpointBody, channel: string): Promise<DeferredValue | undefined> {
+    const ref = Object.hasOwn(refs, channel) ? refs[channel] : undefined;
+    if (ref === undefined || this.#codec.far === undefined) return undefined;
+    const far = new Map<string, FarText>();
+    for (const id of contentIds(ref)) {
+      const text = this.#texts.has(id) ? undefined : await this.#codec.far(this.#bytes(id), this.#context(id));
+      if (text === undefined) await this.#text(id);
+      else far.set(id, text);
+    }
+    if (far.size === 0) return undefined;
+    const inline = Object.hasOwn(values, channel) ? values[channel] : undefined;
+    const made = (): unknown => revive(joined(ref, inline, (id) => this.#texts.get(id) ?? ''));
+    return new DeferredValue({
+      now: () => {
+        for (const [id, text] of far) this.#texts.set(id, text.now());
+        return made();
+      },
+      soon: async () => {
+        await Promise.all([...far].map(async ([id, text]) => this.#texts.set(id, await text.soon())));
+        return made();
+      },
+    });
+  }
+
   /** Fills in the big values of writes. */
   async load(writes: TaskWrite[]): Promise<TaskWrite[]> {
     for (const write of writes) {
@@ -48,16 +74,21 @@ export class Contents {
   async #text(id: string): Promise<string> {
     const known = this.#texts.get(id);
     if (known !== undefined) return known;
-    const bytes = this.#values.get(id);
-    if (bytes === undefined) {
-      throw new ServiceError(
-        'unreadable_value',
-        `Thread ${this.#threadId} refers to the value ${id}, which is not stored: delete the thread`,
-      );
-    }
-    const context = { thread_id: this.#threadId, checkpoint_ns: '', kind: 'value', id } as const;
-    const text = await this.#codec.decode(bytes, context);
+    const text = await this.#codec.decode(this.#bytes(id), this.#context(id));
     this.#texts.set(id, text);
     return text;
+  }
+
+  #bytes(id: string): Uint8Array {
+    const bytes = this.#values.get(id);
+    if (bytes !== undefined) return bytes;
+    throw new ServiceError(
+      'unreadable_value',
+      `Thread ${this.#threadId} refers to the value ${id}, which is not stored: delete the thread`,
+    );
+  }
+
+  #context(id: string): CodecContext {
+    return { thread_id: this.#threadId, checkpoint_ns: '', kind: 'value', id };
   }
 }

@@ -24,6 +24,7 @@ import { CheckpointWriter } from './checkpoint-writer.ts';
 import { type Codec, plainCodec } from '../core/codec.ts';
 import { INLINE_CHARS } from './cut-values.ts';
 import { sizesAsWrites } from './delta-channels.ts';
+import { readLater } from './deferred-value.ts';
 import { deltaHistory } from './delta-history.ts';
 import { Heads } from './heads.ts';
 import { type PrunePlan, PrunePlanner } from './prune-plan.ts';
@@ -49,13 +50,14 @@ export interface DurableSaverOptions {
 /**
  * The saver that a graph runs on: all that LangGraph means by a checkpoint, over a driver that stores rows of bytes.
  *
- * In `config.configurable` it reads `thread_id`, `checkpoint_ns`, `checkpoint_id`, `run_id` and FENCING_TOKEN_KEY. With a
+ * In `config.configurable` it reads `thread_id`, `checkpoint_ns`, `checkpoint_id`, `run_id`, FENCING_TOKEN_KEY and READ_LATER_KEY. With a
  * token a write is refused with FencedError unless `fence` was called for the thread, and for no newer token. What cannot
  * be stored throws UnstorableValueError and leaves other writes alone.
  */
 export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
   readonly undoes = true;
   readonly prunes = true;
+  readonly readsLater: boolean;
   readonly #driver: UnsavedWork;
   readonly #reader: CheckpointReader;
   readonly #writer: CheckpointWriter;
@@ -66,6 +68,7 @@ export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
 
   constructor({ driver, codec = plainCodec, inlineChars = INLINE_CHARS }: DurableSaverOptions) {
     super();
+    this.readsLater = codec.far !== undefined;
     this.#codec = codec;
     this.#driver = new UnsavedWork(driver);
     this.#reader = new CheckpointReader(this.#driver, codec);
@@ -94,7 +97,13 @@ export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
     if (loaded === undefined) return undefined;
     const body = await this.#reader.body(loaded.row);
     this.#heads.remember(loaded.row, body);
-    return this.#reader.tuple(loaded, body);
+    return this.#reader.tuple(loaded, body, readLater(config));
+  }
+
+  /** Whether there is such a checkpoint, without reading its values. */
+  async has(config: RunnableConfig): Promise<boolean> {
+    const { thread_id, checkpoint_ns, checkpoint_id } = requiredAddress(config);
+    return (await this.#driver.chain(thread_id, checkpoint_ns, checkpoint_id, 1)).length > 0;
   }
 
   /** Newest first, read page by page as the caller asks for more. */

@@ -52,6 +52,7 @@ const RUN_MARK = '__baton_run__';
  */
 export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
   readonly undoes: boolean;
+  readonly readsLater = false;
   readonly prunes = false;
   readonly #saver: ForeignSaverOptions['saver'];
   readonly #name: string;
@@ -78,6 +79,10 @@ export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
 
   override getNextVersion(current: number | undefined): number {
     return this.#saver.getNextVersion(current);
+  }
+
+  async has(config: RunnableConfig): Promise<boolean> {
+    return (await this.#ask(this.#saver.getTuple(config))) !== undefined;
   }
 
   override async getTuple(config: RunnableConfig): Promise<CheckpointTuple | undefined> {

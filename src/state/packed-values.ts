@@ -1,4 +1,5 @@
 import { stored } from './codec/serialize.ts';
+import { DeferredValue } from './deferred-value.ts';
 import { type BareCheckpoint, packed, type PackedCheckpoint } from './bare-checkpoint.ts';
 import { contentIds, ContentNames, type ContentNamesOptions, type Cut, cut, type Ref, renamed } from './cut-values.ts';
 
@@ -16,7 +17,8 @@ export interface Slot {
 
 /** At once, since a node may change the value right after. What is big has no id yet: `identify`. */
 export function slotOf(value: unknown, channel: string, inlineChars: number): Slot {
-  return { cut: cut(stored(value, channel), inlineChars), inline: undefined, ref: undefined, contents: undefined };
+  const seen = value instanceof DeferredValue ? value.value : value;
+  return { cut: cut(stored(seen, channel), inlineChars), inline: undefined, ref: undefined, contents: undefined };
 }
 
 /** Gives the contents of slots their ids. `base`: by channel, what was stored before. */

@@ -1,3 +1,4 @@
+import type { RunnableConfig } from '@langchain/core/runnables';
 import type { BaseCheckpointSaver } from '@langchain/langgraph-checkpoint';
 import type { RetentionRule } from '../core/retention.ts';
 import type { CheckpointKey, StoredSizes } from './checkpoint-driver.ts';
@@ -39,6 +40,10 @@ export interface StateSaver extends BaseCheckpointSaver {
   readonly undoes: boolean;
   /** Whether a part of a thread can be removed: `prunePlan`, `remove`. */
   readonly prunes: boolean;
+  /** Whether it heeds READ_LATER_KEY. */
+  readonly readsLater: boolean;
+  /** Whether there is such a checkpoint. */
+  has(config: RunnableConfig): Promise<boolean>;
   fence(threadId: string, token: number): Promise<void>;
   hold(threadId: string, token: number, meter: WorkMeter): void;
   flush(threadId: string): Promise<void>;

@@ -11,6 +11,8 @@ export class FaultyStore implements BlobStore {
   /** Off, nothing fails. */
   faulty = true;
   reads = 0;
+  /** Those of them that blocked the process. */
+  blockingReads = 0;
 
   constructor(random: Random) {
     this.#random = random;
@@ -27,6 +29,7 @@ export class FaultyStore implements BlobStore {
 
   getSync(name: string): Uint8Array | null {
     this.reads += 1;
+    this.blockingReads += 1;
     return this.objects.get(name) ?? null;
   }
 

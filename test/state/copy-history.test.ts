@@ -11,10 +11,13 @@ import type { StateSaver } from '../../src/state/state-saver.ts';
 import { fanOut, flakyBranches, line, subgraph, twoQuestions } from './graphs.ts';
 import { STORES, type TestStore } from './stores.ts';
 
+const shown = (bytes: Uint8Array): string => Buffer.from(bytes.map((byte) => byte ^ 0xa5)).toString('utf8');
+
 /** Hides what it stores, and names contents in its own way. */
 const hiding: Codec = {
   encode: (text) => Buffer.from(text, 'utf8').map((byte) => byte ^ 0xa5),
-  decode: (bytes) => Buffer.from(bytes.map((byte) => byte ^ 0xa5)).toString('utf8'),
+  decode: (bytes) => shown(bytes),
+  opener: () => shown,
   idOf: (text, threadId) => createHmac('sha256', threadId).update(text).digest('base64url'),
 };
 

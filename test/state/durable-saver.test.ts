@@ -323,7 +323,8 @@ const sealing: Codec = {
     const cipher = createCipheriv('aes-256-gcm', Buffer.alloc(32, 1), Buffer.alloc(12, 2)).setAAD(placeOf(context));
     return Buffer.concat([cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
   },
-  decode: async (bytes, context) => {
+  decode: async (bytes, context) => (await sealing.opener(context))(bytes),
+  opener: (context) => (bytes) => {
     const decipher = createDecipheriv('aes-256-gcm', Buffer.alloc(32, 1), Buffer.alloc(12, 2)).setAAD(placeOf(context));
     decipher.setAuthTag(bytes.subarray(-16));
     return decipher.update(bytes.subarray(0, -16), undefined, 'utf8') + decipher.final('utf8');

@@ -259,7 +259,7 @@ export class RunService {
     const checkpointId = checkpoint?.checkpoint_id;
     if (checkpointId === undefined) return;
     const configurable = { checkpoint_ns: '', ...checkpoint, thread_id: thread?.thread_id };
-    const found = thread && (await this.#parts.stores.of(thread.state_store).getTuple({ configurable }));
+    const found = thread && (await this.#parts.stores.of(thread.state_store).has({ configurable }));
     if (!found) throw new NotFoundError('Checkpoint', checkpointId);
   }
 }

@@ -1,8 +1,8 @@
-import { type Codec, type CodecContext, plainCodec } from '../../core/codec.ts';
+import { type Codec, type CodecContext, type Opener, plainText } from '../../core/codec.ts';
 import { type DataKey, type DataKeys, nameOf, whenThere } from '../../core/data-key.ts';
 import { keyIdOf } from '../../core/envelope.ts';
 import { ServiceError } from '../../core/errors.ts';
-import { sealText, unsealText } from '../../core/sealed-text.ts';
+import { sealText, unsealText, unsealTextNow } from '../../core/sealed-text.ts';
 
 export interface SealingCodecOptions {
   keys: DataKeys;
@@ -29,28 +29,37 @@ export class SealingCodec implements Codec {
   }
 
   decode(bytes: Uint8Array, context: CodecContext): string | Promise<string> {
-    if (keyIdOf(bytes) === null) {
-      if (this.#readsPlain && isText(bytes)) return plainCodec.decode(bytes, context);
-      throw isText(bytes) ? isPlain(context) : isSpoilt(context);
-    }
-    return whenThere(this.#keys.find(context.thread_id), (key) => this.#open(key, bytes, context));
+    if (keyIdOf(bytes) === null) return this.#plain(bytes, context);
+    return whenThere(this.#keys.find(context.thread_id), (key) => {
+      const text = unsealText(existing(key, context), bytes, placeOf(context));
+      return whenThere(text, (opened) => opened ?? spoilt(context));
+    });
+  }
+
+  opener(context: CodecContext): Opener | Promise<Opener> {
+    const opener =
+      (key: DataKey | null): Opener =>
+      (bytes) => {
+        if (keyIdOf(bytes) === null) return this.#plain(bytes, context);
+        return unsealTextNow(existing(key, context), bytes, placeOf(context)) ?? spoilt(context);
+      };
+    return whenThere(this.#keys.find(context.thread_id), opener);
   }
 
   idOf(text: string, threadId: string): string | Promise<string> {
     return whenThere(this.#keys.of(threadId), (key) => nameOf(key, 'content', text));
   }
 
-  #open(key: DataKey | null, bytes: Uint8Array, context: CodecContext): string | Promise<string> {
-    if (key === null) {
-      throw new ServiceError(
-        'unreadable_value',
-        `${nameOfPlace(context)} cannot be opened: the thread’s key was deleted`,
-      );
-    }
-    const text = unsealText(key, bytes, placeOf(context));
-    if (text === null) throw isSpoilt(context);
-    return text;
+  #plain(bytes: Uint8Array, context: CodecContext): string {
+    if (!isText(bytes)) return spoilt(context);
+    if (!this.#readsPlain) throw isPlain(context);
+    return plainText(bytes);
   }
+}
+
+function existing(key: DataKey | null, context: CodecContext): DataKey {
+  if (key !== null) return key;
+  throw new ServiceError('unreadable_value', `${nameOfPlace(context)} cannot be opened: the thread’s key was deleted`);
 }
 
 /** The number of texts differs with the kind, which is the first: no two places are the same. */
@@ -75,8 +84,8 @@ function nameOfPlace({ kind, id, thread_id }: CodecContext): string {
   return `${what[kind]} ${id} of thread ${thread_id}`;
 }
 
-function isSpoilt(context: CodecContext): ServiceError {
-  return new ServiceError(
+function spoilt(context: CodecContext): never {
+  throw new ServiceError(
     'unreadable_value',
     `${nameOfPlace(context)} cannot be opened: it was changed, cut, or put in another’s place since it was stored. Restore it from a backup, or delete the thread`,
   );
