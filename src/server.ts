@@ -98,6 +98,7 @@ export class BatonServer {
       activeRuns: () => parts.queue.countActive(),
       workers: () => ({ max: this.#role.worker ? config.worker.concurrency : 0, active: this.worker.busy }),
       retention: () => ({ pruned: parts.pruner.totals, swept: parts.retention.totals }),
+      blobs: () => parts.blobSweeper?.counts() ?? null,
       checkpointsWritten: () => parts.stores.checkpointsWritten,
       webhooks: () => parts.deliveries.backlog(),
       pool: parts.database.pool,

@@ -27,6 +27,8 @@ export interface SweepReport {
 
 /** Removes objects that nobody uses. Any number of them may work at once. */
 export class BlobCollector {
+  /** What this one has removed. */
+  readonly swept: BlobTotals = { count: 0, bytes: 0 };
   readonly #store: BlobStore;
   readonly #blobs: Blobs;
 
@@ -48,7 +50,8 @@ export class BlobCollector {
       if (signal?.aborted) break;
       const { condemned, isAll } = await this.#blobs.condemn(BATCH);
       for (const key of condemned) await this.#store.delete(blobName(key));
-      add(total, await this.#blobs.forget(condemned));
+      const gone = await this.#blobs.forget(condemned);
+      for (const sum of [total, this.swept]) add(sum, gone);
       if (isAll) break;
     }
     return total;
@@ -70,8 +73,10 @@ export class BlobCollector {
       for (const { name, bytes } of old) {
         // What has no name of ours was put there by somebody else, or is the rest of a file that was not finished.
         if (known.has(name) || !(parseBlobName(name) ?? isPart(name))) continue;
-        if (!dryRun) await this.#store.delete(name);
         add(total, { count: 1, bytes });
+        if (dryRun) continue;
+        await this.#store.delete(name);
+        add(this.swept, { count: 1, bytes });
       }
     }
     return total;

@@ -21,7 +21,11 @@ export interface NewObject extends Omit<NewBlobRef, 'gen'> {
 export class BlobVault {
   readonly blobs: Blobs;
   readonly store: BlobStore;
+  /** What this process has uploaded. */
+  readonly put = { count: 0, bytes: 0 };
   readonly #leaseMs: number;
+  /** By name. The same content often comes twice at once: as what a node wrote, and as what its channel has then. */
+  readonly #uploads = new Map<string, Promise<void>>();
 
   constructor({ store, blobs, leaseMs = 60_000 }: BlobVaultOptions) {
     this.store = store;
@@ -34,11 +38,23 @@ export class BlobVault {
     for (let leaseMs = this.#leaseMs; ; leaseMs *= 2) {
       const { hash, gen, is_live } = await this.blobs.claim(ref.hash, bytes.byteLength, leaseMs);
       const name = blobName({ hash, gen });
-      if (!is_live) await this.store.put(name, bytes);
+      if (!is_live) await (this.#uploads.get(name) ?? this.#upload(name, bytes));
       if (await this.blobs.refer(threadId, { ...ref, gen })) return { hash, gen };
       // It took longer than the lease, and was collected: maybe before the object was there, so nobody else would remove it.
       await this.store.delete(name);
     }
+  }
+
+  #upload(name: string, bytes: Uint8Array): Promise<void> {
+    const count = (): void => {
+      this.put.count += 1;
+      this.put.bytes += bytes.byteLength;
+    };
+    const upload = this.store.put(name, bytes).then(count);
+    const over = (): boolean => this.#uploads.delete(name);
+    upload.then(over, over);
+    this.#uploads.set(name, upload);
+    return upload;
   }
 
   async load(key: BlobKey): Promise<Uint8Array> {

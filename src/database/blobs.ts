@@ -156,6 +156,14 @@ export class Blobs {
     await this.#query('update baton.blob_refs set seen_at = now() where thread_id = $1', [threadId]);
   }
 
+  /** All that is there. Reads the whole table. */
+  async stored(): Promise<BlobTotals> {
+    const [row] = await this.#query<BlobTotals>(
+      `select count(*) count, coalesce(sum(bytes), 0)::float8 bytes from baton.blobs where state = 'live'`,
+    );
+    return row ?? { count: 0, bytes: 0 };
+  }
+
   /** Objects that nobody uses or is about to use: how many the next collection would take. */
   async unused(): Promise<BlobTotals> {
     const [row] = await this.#query<BlobTotals>(

@@ -28,7 +28,7 @@ type Removed = Record<string, number>;
 export class RetentionSweeper {
   readonly #parts: RetentionSweeperParts;
   /** Of this process. */
-  readonly totals: { sweeps: number; removed: Removed } = { sweeps: 0, removed: {} };
+  readonly totals: { sweeps: number; failed: number; removed: Removed } = { sweeps: 0, failed: 0, removed: {} };
   /** For whom it was not done, until a look comes to the end: those after them have their turn first. */
   readonly #passed = { idle: new Set<string>(), expired: new Set<string>() };
   #timer: NodeJS.Timeout | null = null;
@@ -42,7 +42,10 @@ export class RetentionSweeper {
     const { settings, log } = this.#parts;
     this.#timer = setTimeout(() => {
       this.tick()
-        .catch((error: unknown) => log.warn({ err: error }, 'could not sweep what is old; will try again'))
+        .catch((error: unknown) => {
+          this.totals.failed += 1;
+          log.warn({ err: error }, 'could not sweep what is old; will try again');
+        })
         .finally(() => this.#stopped || this.start());
     }, settings.everyMs);
     this.#timer.unref();
@@ -119,6 +122,7 @@ export class RetentionSweeper {
         passed.delete(threadId);
         done += 1;
       } catch (error) {
+        this.totals.failed += 1;
         this.#parts.log.warn({ err: error, thread_id: threadId }, 'could not sweep a thread; will try again');
       }
     }

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -31,9 +31,21 @@ afterAll(async () => {
 
 const threads = (path: string) => `${server.url}/threads${path}`;
 
-async function objects(): Promise<number> {
+async function objects(): Promise<string[]> {
   const names = await readdir(folder, { recursive: true });
-  return names.filter((name) => /\.\d+$/.test(name) && !name.includes('~owner')).length;
+  return names.filter((name) => /\.\d+$/.test(name) && !name.includes('~owner'));
+}
+
+async function sweep(): Promise<void> {
+  // The lease of what was just uploaded.
+  await database.query('update baton.blobs set lease_until = now()');
+  await server.baton.sweepBlobs({ olderThanMs: 0 });
+}
+
+async function blobMetrics(): Promise<Record<string, number>> {
+  const { text: lines } = await call(`${server.url}/metrics`, 'GET');
+  const found = [...lines.matchAll(/^baton_(blob\w+) (\S+)$/gm)];
+  return Object.fromEntries(found.map(([, name, value]) => [name, Number(value)]));
 }
 
 describe('a text that compact() moves to the cold store', () => {
@@ -62,12 +74,36 @@ describe('a text that compact() moves to the cold store', () => {
     expect(pruned).toMatchObject({ bytes: size.prunable.bytes, checkpoints: size.prunable.checkpoints });
     const { json: after } = await call(threads(`/${thread_id}/size`), 'GET');
     expect(after).toMatchObject({ history: { blobs: { count: 0, bytes: 0 } }, files: { count: 1 } });
-    await database.query('update baton.blobs set lease_until = now()');
-    expect(await objects()).toBe(2);
-    await server.baton.sweepBlobs({ olderThanMs: 0 });
-    expect(await objects()).toBe(1);
+    expect(await objects()).toHaveLength(2);
+    expect(await blobMetrics()).toMatchObject({ blobs: 2, blob_bytes: 400_002, blobs_swept_total: 0 });
+    await sweep();
+    expect(await objects()).toHaveLength(1);
+    const metrics = await blobMetrics();
+    expect(metrics.blobs_put_total).toBeGreaterThanOrEqual(2);
+    expect(metrics.blob_bytes_put_total).toBeGreaterThanOrEqual(400_002);
+    expect(metrics).toMatchObject({
+      blobs: 1,
+      blob_bytes: 200_000,
+      blobs_swept_total: 1,
+      blob_bytes_swept_total: 200_002,
+      blob_sweeps_total: 1,
+      blob_sweeps_failed_total: 0,
+    });
 
     const done = await client.runs.wait(thread_id, 'archiving', { command: { resume: 'quote' } });
     expect(done).toMatchObject({ text: ref, quote: text.slice(0, 20) });
+  });
+
+  test('is told of when it cannot be swept', async () => {
+    const { client } = server;
+    const { thread_id } = await client.threads.create();
+    await client.runs.wait(thread_id, 'archiving', { input: { text: bigText('other') } });
+    await client.threads.delete(thread_id);
+    for (const name of await objects()) {
+      await rm(join(folder, name));
+      await mkdir(join(folder, name));
+    }
+    await expect(sweep()).rejects.toThrow(/blob folder .* cannot be written/);
+    expect(await blobMetrics()).toMatchObject({ blob_sweeps_total: 2, blob_sweeps_failed_total: 1 });
   });
 });

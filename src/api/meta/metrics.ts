@@ -3,10 +3,12 @@ import type { Pool } from 'pg';
 import type { Json, JsonObject } from '../../core/json.ts';
 import { PARK_REASONS, type ParkReason } from '../../core/effect.ts';
 import type { ActiveCounts } from '../../database/run-queue.ts';
+import type { BlobCounts } from '../../engine/blobs/blob-sweeper.ts';
 import type { CronObserver } from '../../engine/cron-scheduler.ts';
 import type { ModelUse, NodeEnd, RunObserver } from '../../engine/run-observer.ts';
 import type { AttemptEnd, WebhookObserver } from '../../engine/webhooks/webhook-sender.ts';
 import type { RequestMeasure } from '../../http/measure-requests.ts';
+import { BlobMetrics } from './blob-metrics.ts';
 import { ModelMetrics } from './model-metrics.ts';
 import { RetentionMetrics, type RetentionTotals } from './retention-metrics.ts';
 
@@ -16,6 +18,8 @@ export interface MetricsSources {
   workers: () => { max: number; active: number };
   checkpointsWritten: () => number;
   retention: () => RetentionTotals;
+  /** Null without a blob store. */
+  blobs: () => Promise<BlobCounts> | null;
   /** Of the whole deployment, too. */
   webhooks: () => Promise<{ pending: number; oldest_seconds: number }>;
   pool: Pick<Pool, 'options' | 'totalCount' | 'idleCount' | 'waitingCount'>;
@@ -44,6 +48,7 @@ export class Metrics implements RunObserver, CronObserver, WebhookObserver {
   readonly #nodes: Histogram<'graph' | 'node' | 'status'>;
   readonly #models: ModelMetrics;
   readonly #retention: RetentionMetrics;
+  readonly #blobs: BlobMetrics;
   readonly #checkpoints: Counter;
   readonly #webhooks: Counter<'outcome'>;
   readonly #cronDelay: Histogram;
@@ -90,6 +95,7 @@ export class Metrics implements RunObserver, CronObserver, WebhookObserver {
     });
     this.#models = new ModelMetrics(this.#registry);
     this.#retention = new RetentionMetrics(this.#registry);
+    this.#blobs = new BlobMetrics(this.#registry);
     this.#checkpoints = new Counter({
       name: 'baton_checkpoints_written_total',
       help: 'Checkpoints that this process has stored',
@@ -176,8 +182,8 @@ export class Metrics implements RunObserver, CronObserver, WebhookObserver {
 
   /** What others count anyway is asked for when somebody wants to know. */
   async #refresh(): Promise<Snapshot> {
-    const { activeRuns, workers, checkpointsWritten, retention, webhooks, pool } = this.#sources;
-    const [{ pending, running, parked }, backlog] = await Promise.all([activeRuns(), webhooks()]);
+    const { activeRuns, workers, checkpointsWritten, retention, blobs, webhooks, pool } = this.#sources;
+    const [{ pending, running, parked }, backlog, stored] = await Promise.all([activeRuns(), webhooks(), blobs()]);
     const { max, active } = workers();
     this.#gauges.lg_api_num_pending_runs.set(pending);
     this.#gauges.lg_api_num_running_runs.set(running);
@@ -194,6 +200,7 @@ export class Metrics implements RunObserver, CronObserver, WebhookObserver {
     this.#checkpoints.reset();
     this.#checkpoints.inc(checkpointsWritten());
     this.#retention.show(retention());
+    if (stored) this.#blobs.show(stored);
     return {
       queue: { n_pending: pending, n_running: running, n_parked: parked },
       workers: { max, active, available: max - active },

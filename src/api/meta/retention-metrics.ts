@@ -3,7 +3,7 @@ import { Counter, type Registry } from 'prom-client';
 /** What this process has removed, counted by whoever did it. */
 export interface RetentionTotals {
   pruned: { threads: number; checkpoints: number; bytes: number; busy: number };
-  swept: { sweeps: number; removed: Readonly<Record<string, number>> };
+  swept: { sweeps: number; failed: number; removed: Readonly<Record<string, number>> };
 }
 
 /** What goes by itself, or is pruned. */
@@ -29,6 +29,7 @@ export class RetentionMetrics {
     this.#set('baton_pruned_bytes_total', pruned.bytes);
     this.#set('baton_prunes_skipped_total', pruned.busy);
     this.#set('baton_sweeps_total', swept.sweeps);
+    this.#set('baton_sweeps_failed_total', swept.failed);
     this.#removed.reset();
     for (const [what, count] of Object.entries(swept.removed)) this.#removed.inc({ what }, count);
   }
@@ -45,4 +46,5 @@ const COUNTERS = {
   baton_pruned_bytes_total: 'What was stored of these checkpoints and of nothing else',
   baton_prunes_skipped_total: 'Threads that were to be pruned here and were busy',
   baton_sweeps_total: 'How often this process looked for what is old',
+  baton_sweeps_failed_total: 'How often that, or the turn of one thread in it, failed and will be tried again',
 };

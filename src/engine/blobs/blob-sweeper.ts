@@ -3,18 +3,22 @@ import type { BlobCollector, SweepReport, SweepRequest } from '../../blobs/blob-
 import { FILE_MARK } from '../../core/blob.ts';
 import { BusyError, NotFoundError } from '../../core/errors.ts';
 import { isUuid } from '../../core/ids.ts';
-import type { BlobRef, Blobs } from '../../database/blobs.ts';
+import type { BlobRef, Blobs, BlobTotals } from '../../database/blobs.ts';
 import type { Threads } from '../../database/threads.ts';
+import type { BlobVault } from '../../blobs/blob-vault.ts';
 import type { StateSaver } from '../../state/state-saver.ts';
 import type { StateStores } from '../../state/state-stores.ts';
 
 const EVERY_MS = 5 * 60_000;
 const DAY_MS = 24 * 60 * 60_000;
 const THREADS = 100;
+/** To count all objects takes a while where there are millions. */
+const COUNT_EVERY_MS = 60_000;
 
 interface BlobSweeperParts {
   collector: BlobCollector;
   blobs: Blobs;
+  vault: Pick<BlobVault, 'put'>;
   threads: Pick<Threads, 'get' | 'reserve'>;
   stores: Pick<StateStores, 'of'>;
   log: Logger;
@@ -25,12 +29,23 @@ export interface FullSweepReport extends SweepReport {
   stale: number;
 }
 
+/** `stored`: in the whole deployment, as of the last minute; the others: by this process. */
+export interface BlobCounts {
+  stored: BlobTotals;
+  put: BlobTotals;
+  swept: BlobTotals;
+  sweeps: number;
+  failed: number;
+}
+
 /** Keeps the blob store free of what nobody uses: of released objects often, of what crashes left once a day. */
 export class BlobSweeper {
   readonly #parts: BlobSweeperParts;
   readonly #stopping = new AbortController();
   #timer: NodeJS.Timeout | null = null;
   #sweptAtMs = performance.now();
+  #sweeps = { sweeps: 0, failed: 0 };
+  #stored = { atMs: -Infinity, totals: NONE };
 
   constructor(parts: BlobSweeperParts) {
     this.#parts = parts;
@@ -50,7 +65,19 @@ export class BlobSweeper {
     if (this.#timer) clearTimeout(this.#timer);
   }
 
+  /** For who watches. */
+  async counts(): Promise<BlobCounts> {
+    const { blobs, vault, collector } = this.#parts;
+    const atMs = performance.now();
+    if (atMs - this.#stored.atMs > COUNT_EVERY_MS) this.#stored = { atMs, totals: await blobs.stored() };
+    return { stored: this.#stored.totals, put: vault.put, swept: collector.swept, ...this.#sweeps };
+  }
+
   async tick(): Promise<void> {
+    await this.#counted(() => this.#tick());
+  }
+
+  async #tick(): Promise<void> {
     const { collector, log } = this.#parts;
     const { signal } = this.#stopping;
     const stale = await this.#releaseStale({ olderThanMs: DAY_MS });
@@ -63,8 +90,22 @@ export class BlobSweeper {
 
   /** All at once, as far as it is older than asked. */
   async sweep(request: SweepRequest): Promise<FullSweepReport> {
-    const stale = await this.#releaseStale(request);
-    return { stale, ...(await this.#parts.collector.sweep(request)) };
+    return this.#counted(async () => {
+      const stale = await this.#releaseStale(request);
+      return { stale, ...(await this.#parts.collector.sweep(request)) };
+    });
+  }
+
+  async #counted<T>(sweep: () => Promise<T>): Promise<T> {
+    this.#sweeps.sweeps += 1;
+    try {
+      return await sweep();
+    } catch (error) {
+      this.#sweeps.failed += 1;
+      throw error;
+    } finally {
+      this.#stored.atMs = -Infinity;
+    }
   }
 
   async #releaseStale({ olderThanMs, dryRun = false }: SweepRequest): Promise<number> {
