@@ -1,33 +1,22 @@
 import type { CheckpointMetadata } from '@langchain/langgraph-checkpoint';
 import type { Codec, CodecContext } from '../core/codec.ts';
 import { ConflictError } from '../core/errors.ts';
-import type { CheckpointDriver, CheckpointKey, LoadedCheckpoint, Values } from './checkpoint-driver.ts';
+import type { CheckpointDriver, LoadedCheckpoint, Values } from './checkpoint-driver.ts';
 import { clearPart, hasDeltas } from './checkpoint-metadata.ts';
 import { contentIdsOf, withContentIds } from './packed-values.ts';
-
-const PAGE = 50;
+import { eachCheckpoint } from './saved-steps.ts';
 
 /**
  * Copies a thread of an encrypted store: each row is opened with the one thread's key and sealed with the other's, so that
- * the copy can be read when the original is gone, key and all. @throws ConflictError when the target has checkpoints.
+ * the copy can be read when the original is gone, key and all. Unlike `copyHistory` it opens each big value once, and makes
+ * nothing of it. @throws ConflictError when the target has checkpoints.
  */
 export async function copyResealed(driver: CheckpointDriver, codec: Codec, from: string, to: string): Promise<void> {
   if ((await driver.list({ thread_id: to }, 1)).length > 0) {
     throw new ConflictError(`Thread ${to} has checkpoints: copy to a new thread`);
   }
   const copy = new ResealedCopy(driver, codec, to);
-  for (const loaded of (await allOf(driver, from)).toReversed()) await copy.add(loaded);
-}
-
-/** The last stored first. */
-async function allOf(driver: CheckpointDriver, threadId: string): Promise<LoadedCheckpoint[]> {
-  const all: LoadedCheckpoint[] = [];
-  for (let after: CheckpointKey | undefined; ;) {
-    const page = await driver.list({ thread_id: threadId }, PAGE, after);
-    all.push(...page);
-    after = page.at(-1)?.row;
-    if (page.length < PAGE) return all;
-  }
+  for await (const loaded of eachCheckpoint(driver, from)) await copy.add(loaded);
 }
 
 interface Resealed {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { CheckpointMetadata, CheckpointTuple, PendingWrite } from '@langchain/langgraph-checkpoint';
 import { requiredAddress } from './checkpoint-address.ts';
-import type { CheckpointDriver } from './checkpoint-driver.ts';
+import type { CheckpointDriver, LoadedCheckpoint } from './checkpoint-driver.ts';
 import { stampedMetadata } from './checkpoint-metadata.ts';
 import type { CheckpointReader } from './checkpoint-reader.ts';
 import { serialize } from './codec/serialize.ts';
@@ -24,16 +24,21 @@ export interface SavedStep {
   writes: SavedWrites[];
 }
 
-/** The steps of a thread in the order in which they were stored, one at a time. */
+/** The checkpoints of a thread in the order in which they were stored, one at a time: it may have any number of them. */
+export async function* eachCheckpoint(driver: CheckpointDriver, threadId: string): AsyncGenerator<LoadedCheckpoint> {
+  for (const { checkpoint_ns, checkpoint_id } of (await driver.outline(threadId)).checkpoints) {
+    const loaded = await driver.get(threadId, checkpoint_ns, checkpoint_id);
+    if (loaded !== undefined) yield loaded; // else pruned meanwhile
+  }
+}
+
+/** The same, opened. */
 export async function* savedSteps(
   driver: CheckpointDriver,
   reader: CheckpointReader,
   threadId: string,
 ): AsyncGenerator<SavedStep> {
-  const { checkpoints } = await driver.outline(threadId);
-  for (const { checkpoint_ns, checkpoint_id } of checkpoints) {
-    const loaded = await driver.get(threadId, checkpoint_ns, checkpoint_id);
-    if (loaded === undefined) continue; // pruned meanwhile
+  for await (const loaded of eachCheckpoint(driver, threadId)) {
     const tuple = await reader.tuple({ ...loaded, writes: [] }, await reader.body(loaded.row));
     const writes = await Promise.all(
       loaded.writes.map(async (row) => ({
@@ -43,7 +48,7 @@ export async function* savedSteps(
         writes: await reader.writes(row, loaded.values),
       })),
     );
-    const { parent_id, run_id } = loaded.row;
+    const { checkpoint_ns, parent_id, run_id } = loaded.row;
     yield { checkpoint_ns, parent_id, run_id, ...savedOf(tuple), writes };
   }
 }

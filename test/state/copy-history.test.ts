@@ -3,11 +3,14 @@ import { Command } from '@langchain/langgraph';
 import { type CheckpointTuple, MemorySaver } from '@langchain/langgraph-checkpoint';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Codec } from '../../src/core/codec.ts';
+import type { LoadedCheckpoint, PutCheckpoint } from '../../src/state/checkpoint-driver.ts';
+import { SealingCodec } from '../../src/state/codec/sealing-codec.ts';
 import { copyHistory } from '../../src/state/copy-history.ts';
 import { MemoryDriver } from '../../src/state/drivers/memory/memory-driver.ts';
 import { DurableSaver } from '../../src/state/durable-saver.ts';
 import { ForeignSaver } from '../../src/state/foreign-saver.ts';
 import type { StateSaver } from '../../src/state/state-saver.ts';
+import { MemoryKeys } from '../memory-keys.ts';
 import { fanOut, flakyBranches, line, subgraph, twoQuestions } from './graphs.ts';
 import { STORES, type TestStore } from './stores.ts';
 
@@ -168,6 +171,36 @@ describe('a copy', () => {
     to.put = (config, checkpoint, metadata, versions) =>
       put(config, { ...checkpoint, channel_values: { ...checkpoint.channel_values, v: 'other' } }, metadata, versions);
     await expect(copyHistory({ from, to, threadId })).rejects.toThrow(/does not read back as it was/);
+  });
+
+  it('under a key of its own holds one step of a thread at a time', async () => {
+    let [held, most, steps] = [0, 0, 0];
+    class CountingDriver extends MemoryDriver {
+      override async get(...place: Parameters<MemoryDriver['get']>) {
+        return this.#read([await super.get(...place)])[0];
+      }
+      override async list(...query: Parameters<MemoryDriver['list']>) {
+        return this.#read(await super.list(...query)) as LoadedCheckpoint[];
+      }
+      override async put(change: PutCheckpoint): Promise<void> {
+        [held, steps] = [held - 1, steps + 1];
+        return super.put(change);
+      }
+      #read(found: (LoadedCheckpoint | undefined)[]) {
+        most = Math.max(most, (held += found.length));
+        return found;
+      }
+    }
+    const codec = new SealingCodec({ keys: new MemoryKeys(), readsPlain: false, clearMetadata: new Set() });
+    const saver = new DurableSaver({ driver: new CountingDriver(), codec });
+    await fanOut(saver, 3).invoke({}, at('one'));
+    [held, most, steps] = [0, 0, 0];
+    await saver.copyThread('one', 'other');
+    expect(steps).toBeGreaterThan(2);
+    expect(most).toBe(1);
+    expect((await fanOut(saver).getState(at('other'))).values).toEqual(
+      (await fanOut(saver).getState(at('one'))).values,
+    );
   });
 
   it('from a saver of other make brings all that this one tells', async () => {
