@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { openBlobs, type OpenBlobs } from './blobs/open-blobs.ts';
 import type { BatonConfig } from './config/config.ts';
 import { plainCodec } from './core/codec.ts';
+import { bareUrl } from './core/sealed-url.ts';
 import type { Database } from './database/database.ts';
 import type { Threads } from './database/threads.ts';
 import { LongTermStore } from './database/store/long-term-store.ts';
@@ -71,7 +72,7 @@ export type SaverOpenerParts = Pick<OpenStoresOptions, 'config' | 'database' | '
 export function saverOpener({ database, threads, log, encryption, blobs }: SaverOpenerParts) {
   const mayWrite = (threadId: string, token: number) => threads.isHeldBy(threadId, token);
   return (url: string, setting: string): Promise<StateSaver> => {
-    const pool = url === database.url ? { pool: database.pool } : {};
+    const pool = bareUrl(url) === database.url ? { pool: database.pool } : {};
     const offload = blobs?.offload ?? null;
     return openSaver({ url, setting, log, mayWrite, ...pool, sealing: encryption?.codecOf(url), offload });
   };

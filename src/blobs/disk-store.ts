@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BlobStore, ListedBlob } from '../core/blob.ts';
 import { messageOf, ServiceError } from '../core/errors.ts';
+import { makeFolder } from '../core/make-folder.ts';
 
 /** The generation in a name, also of a file that was not finished; it chooses one of 256 folders. */
 const GEN = /^~?[\w-]+\.(\d+)(?:\.part-[0-9a-f]+)?$/;
@@ -92,7 +93,7 @@ export class DiskStore implements BlobStore {
   /** A folder is durable when the one that it is in was forced to the disk. */
   async #makeFolder(folder: string): Promise<void> {
     if (this.#folders.has(folder)) return;
-    const made = await mkdir(join(this.#root, folder), { recursive: true });
+    const made = makeFolder(join(this.#root, folder));
     if (made !== undefined) await syncFolder(this.#root);
     this.#folders.add(folder);
   }

@@ -155,6 +155,7 @@ export class OffloadingDriver implements CheckpointDriver {
           );
     return refs.filter(({ value_id }) => !values.has(value_id));
   }
+
   /** What the source got while it was copied came with the copy, and has no reference yet. */
   async #referToCopied(threadId: string): Promise<void> {
     const known = new Set((await this.#vault.blobs.refsOf(toKey(threadId))).map(({ value_id }) => value_id));

@@ -1,12 +1,12 @@
 import { isAbsolute, resolve } from 'node:path';
 import { InvalidInputError } from './errors.ts';
 import type { ExportSource } from './project-export.ts';
+import { bareUrl, SEALED_PREFIX } from './sealed-url.ts';
 
 /** For messages: all that a store's address may look like. */
 const STATE_URL_FORMS =
   'memory: · sqlite:./state.db · redis://host (rediss://, redis+unix:///path, redis+cluster://host,host) · postgres://user:password@host/database · encrypted+ before any of these · ./my-saver.ts:export';
 
-const SEALED = 'encrypted+';
 /** What must follow the scheme. */
 const SCHEMES: Record<string, RegExp> = {
   memory: /^(\?|$)/,
@@ -28,7 +28,7 @@ const MODULE = /^(\.{1,2}[\\/]|\/|[A-Za-z]:[\\/])/;
  */
 export function stateUrl(text: string, folder: string, setting: string): string {
   if (isSaverModule(text)) return resolve(folder, text);
-  const sealed = text.startsWith(SEALED) ? SEALED : '';
+  const sealed = text.startsWith(SEALED_PREFIX) ? SEALED_PREFIX : '';
   const [, scheme = '', rest = ''] = /^([a-z+]+):(.*)$/s.exec(text.slice(sealed.length)) ?? [];
   const shape = Object.hasOwn(SCHEMES, scheme) ? SCHEMES[scheme] : undefined;
   if (shape?.test(rest) !== true) {
@@ -56,7 +56,7 @@ export function saverExport(url: string): ExportSource {
 
 /** Whether the state goes with the process that holds it. */
 export function isMemory(url: string): boolean {
-  return /^(encrypted\+)?memory:/.test(url);
+  return bareUrl(url).startsWith('memory:');
 }
 
 /** The address to be shown: without user, password and options. */

@@ -4,7 +4,7 @@ import { InvalidInputError } from '../core/errors.ts';
 import { shownStateUrl } from '../core/state-url.ts';
 import { type Codec, plainCodec } from '../core/codec.ts';
 import type { CheckpointDriver } from './checkpoint-driver.ts';
-import { sealedUrl } from '../core/sealed-url.ts';
+import { bareUrl } from '../core/sealed-url.ts';
 import { DurableSaver } from './durable-saver.ts';
 import { namingOutages } from './outages.ts';
 
@@ -22,9 +22,9 @@ export interface OpenStateOptions {
 
 /** Opens the state store that a URL names, brought up to date, and the saver over it. */
 export async function openState(options: OpenStateOptions): Promise<DurableSaver> {
-  const { url } = sealedUrl(options.url) ?? {};
-  const driver = namingOutages(await openDriver({ ...options, url: url ?? options.url }), shownStateUrl(options.url));
-  const codec = url === undefined ? plainCodec : options.sealing;
+  const url = bareUrl(options.url);
+  const driver = namingOutages(await openDriver({ ...options, url }), shownStateUrl(options.url));
+  const codec = url === options.url ? plainCodec : options.sealing;
   if (codec === undefined) throw new InvalidInputError('An encrypted store needs a key: set BATON_KEYS');
   const { offload } = options;
   // Sealed first, then offloaded: what leaves for elsewhere is sealed.
@@ -53,7 +53,6 @@ async function openDriver(options: OpenStateOptions): Promise<CheckpointDriver> 
     case 'redis':
     case 'rediss':
     case 'redis+unix':
-    case 'rediss+unix':
     case 'redis+cluster':
     case 'rediss+cluster': {
       const { RedisDriver } = await import('./drivers/redis/redis-driver.ts');

@@ -257,6 +257,22 @@ describe('a server whose store is encrypted', () => {
     expect(await keys()).toEqual(before);
   });
 
+  it('shares the connections of the control plane when its state is there, too', async () => {
+    const stateUrl = `encrypted+${server.baton.databaseUrl}`;
+    const other = await server.restart({ settings: { stateUrl }, worker: true });
+    const { thread_id } = await other.client.threads.create();
+    expect(await other.client.runs.wait(thread_id, 'line', { input: {} })).toMatchObject({ log: ['a', 'b', 'c'] });
+    const pool = new Pool({ connectionString: server.baton.databaseUrl });
+    onTestFinished(() => pool.end());
+    const { rows } = await pool.query(
+      `select distinct application_name from pg_stat_activity
+       where datname = current_database() and application_name like 'baton%' order by 1`,
+    );
+    expect(rows).not.toContainEqual({ application_name: 'baton state' });
+    expect(rows.length).toBeGreaterThan(0);
+    await other.baton.stop();
+  });
+
   it('does not start without its key', async () => {
     const settings = {
       encryption: { ...encryption, keys: [{ id: 'two', secret: randomBytes(32).toString('base64') }] },

@@ -75,6 +75,19 @@ describe('opening', () => {
     await empty.drop();
   });
 
+  it('keeps what a row may be made of, when the worker that stored it did not say, as older ones do not', async () => {
+    const thread_id = randomUUID();
+    const graph = fanOut(saver, 3);
+    await graph.invoke({}, { configurable: { thread_id } });
+    const { values } = await graph.getState({ configurable: { thread_id } });
+    const planned = (await saver.prunePlan(thread_id, { keep_last: 1 })).checkpoints;
+    await pool.query('update baton_state.checkpoints set deltas = default where thread_id = $1', [thread_id]);
+    const { checkpoints } = await saver.prunePlan(thread_id, { keep_last: 1 });
+    expect(checkpoints).toEqual(planned);
+    await saver.remove(thread_id, checkpoints);
+    expect((await graph.getState({ configurable: { thread_id } })).values).toEqual(values);
+  });
+
   it('refuses an address that no driver takes', async () => {
     await expect(openState({ url: 'mysql://x', log })).rejects.toMatchObject({ code: 'invalid_input' });
   });

@@ -82,8 +82,10 @@ describe('opening', () => {
     await (await openAt(newer)).close();
     look(newer, 'pragma user_version = 1000');
     const below = join(text, 'state.db');
+    const nowhere = '/proc/baton/below/state.db';
     const faults = {
       [below]: 'The folder of the state file',
+      [nowhere]: 'The folder of the state file',
       [directory]: 'cannot be opened',
       [text]: 'is no SQLite database',
       [foreign]: 'another program',

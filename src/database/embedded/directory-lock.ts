@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ServiceError } from '../../core/errors.ts';
+import { makeFolder } from '../../core/make-folder.ts';
 import { processStart } from './process-start.ts';
 
 const WAIT_MS = 180_000;
@@ -15,7 +16,7 @@ const POLL_MS = 20;
  * to one process only, and numbers only grow. So the lock of a killed process is taken over without a moment in which two could hold it.
  */
 export async function withDirectoryLock<T>(directory: string, work: () => Promise<T>): Promise<T> {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeFolder(directory, 0o700);
   const held = await acquire(directory);
   try {
     return await work();

@@ -3,7 +3,6 @@ import {
   accessSync,
   constants,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readFileSync,
   realpathSync,
@@ -15,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { ServiceError, messageOf } from '../../core/errors.ts';
+import { makeFolder } from '../../core/make-folder.ts';
 import type { Account } from './account.ts';
 import { giveTo, obstacle, serverAccount } from './account.ts';
 import { ownDirectory } from './own-directory.ts';
@@ -100,7 +100,7 @@ function takesOwner({ directory, account }: Home): boolean {
 /** Makes it if need be, and gives its real path: the modes on the way to a symbolic link's target are the ones that count. */
 function makeDirectory(path: string): string {
   try {
-    mkdirSync(path, { recursive: true });
+    makeFolder(path);
     accessSync(path, constants.W_OK);
     return realpathSync(path);
   } catch (error) {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { uuidv7 } from '../../../core/ids.ts';
+import { makeFolder } from '../../../core/make-folder.ts';
 import type { GraphSource } from '../../../core/graph-source.ts';
 import type { GraphTypes, TypedSchemas } from './graph-types.ts';
 
@@ -30,7 +31,7 @@ export class SchemaCache {
   async write(source: GraphSource, types: GraphTypes): Promise<void> {
     const path = this.#path(source);
     const whole = `${path}.${uuidv7()}`;
-    await mkdir(this.#dir, { recursive: true });
+    makeFolder(this.#dir);
     await writeFile(whole, JSON.stringify({ format: FORMAT, ...types }));
     await rename(whole, path);
   }

@@ -21,6 +21,7 @@ import { lockThread, removeCheckpoints, sweepValues } from './removal.ts';
 import { checkpointsOf, readRows, storedOf } from './stored-rows.ts';
 import { fromKey, toKey } from '../text-key.ts';
 import { outlineOf } from './thread-outline.ts';
+import { transaction } from './transaction.ts';
 
 interface PostgresDriverOptions {
   url: string;
@@ -252,27 +253,8 @@ export class PostgresDriver implements CheckpointDriver {
     if (this.#owned) await this.#pool.end();
   }
 
-  async #transaction(work: (client: PoolClient) => Promise<void>): Promise<void> {
-    await outliveConnections(async () => {
-      const client = await this.#pool.connect();
-      let failure: Error | undefined;
-      // The pool listens only to clients that rest in it: one that is lost between two statements would end the process.
-      const onLost = (error: Error): void => {
-        failure = error;
-      };
-      client.on('error', onLost);
-      try {
-        await client.query('begin');
-        await work(client);
-        await client.query('commit');
-      } catch (error) {
-        failure = error as Error;
-        throw error;
-      } finally {
-        client.off('error', onLost);
-        client.release(failure); // a failed one is closed, which rolls back
-      }
-    });
+  #transaction(work: (client: PoolClient) => Promise<void>): Promise<void> {
+    return outliveConnections(() => transaction(this.#pool, work));
   }
 }
 

@@ -1,8 +1,9 @@
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite';
 import { messageOf, ServiceError } from '../../../core/errors.ts';
 import { contains } from '../../../core/json-contains.ts';
+import { makeFolder } from '../../../core/make-folder.ts';
 import { failureOf, outlive } from './sqlite-failure.ts';
 
 /** "BTON": tells a state file from another program's database. */
@@ -29,9 +30,11 @@ export class SqliteFile {
 
   /** Opens or makes the file, and its folder. @throws ServiceError that says what is wrong with it. */
   static async open(path: string): Promise<SqliteFile> {
-    await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
+    try {
+      makeFolder(dirname(path));
+    } catch (error) {
       throw new ServiceError('unavailable', `The folder of the state file ${path} cannot be made: ${messageOf(error)}`);
-    });
+    }
     const migrations = await readMigrations();
     // Another process may be making it at this moment.
     return outlive(() => {
