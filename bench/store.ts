@@ -8,8 +8,11 @@ import { PostgresSaver } from '@langchain/langgraph-checkpoint-postgres';
 import { Pool } from 'pg';
 import { pino } from 'pino';
 import { z } from 'zod';
+import { clearMetadata } from '../src/core/clear-metadata.ts';
+import { SealingCodec } from '../src/state/codec/sealing-codec.ts';
 import { DurableSaver } from '../src/state/durable-saver.ts';
 import { openState } from '../src/state/open-state.ts';
+import { MemoryKeys } from '../test/memory-keys.ts';
 import { RedisServer } from '../test/redis-server.ts';
 import { benchDatabase } from './bench-database.ts';
 import { DatabaseMeter } from './database-meter.ts';
@@ -23,26 +26,43 @@ const log = pino({ level: 'error' });
 interface Candidate {
   name: string;
   saver: BaseCheckpointSaver;
-  meter?: DatabaseMeter;
+  /** How often the store was asked so far; a store inside the process never is. */
+  trips(): number | Promise<number>;
+  /** Bytes that are stored of a thread. */
+  bytes(threadId: string): Promise<number>;
 }
 
 /** What a node costs on each store, and what reading costs: in turn, on one machine, beside the stock saver. */
 export async function benchStore(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'baton-bench-store-'));
   const database = await benchDatabase(log);
-  const stockPool = new Pool({ connectionString: database.url, max: 10 });
-  const ownPool = new Pool({ connectionString: database.url, max: 10 });
-  const meters = { stock: new DatabaseMeter(stockPool), own: new DatabaseMeter(ownPool) };
+  const openPool = (): Pool => new Pool({ connectionString: database.url, max: 10 });
+  const [stockPool, ownPool, sealedPool] = [openPool(), openPool(), openPool()];
+  // Before the first connection.
+  const [stockTrips, ownTrips, sealedTrips] = [
+    statementsOf(stockPool),
+    statementsOf(ownPool),
+    statementsOf(sealedPool),
+  ];
   const stock = new PostgresSaver(stockPool, undefined, { schema: 'stock_saver' });
+  const sealing = new SealingCodec({ keys: new MemoryKeys(), readsPlain: false, clearMetadata: clearMetadata([]) });
+  const sealed = `encrypted+${database.url}`;
   const candidates: Candidate[] = [
-    { name: 'PostgresSaver (stock)', saver: stock, meter: meters.stock },
-    { name: 'Baton, postgres', saver: await openState({ url: database.url, log, pool: ownPool }), meter: meters.own },
-    { name: 'Baton, memory', saver: await openState({ url: 'memory:', log }) },
-    { name: 'Baton, sqlite', saver: await openState({ url: `sqlite:${join(folder, 'state.db')}`, log }) },
+    {
+      name: 'PostgresSaver (stock)',
+      saver: stock,
+      trips: stockTrips,
+      bytes: (threadId) => stockBytes(stockPool, threadId),
+    },
+    own('Baton, postgres', await openState({ url: database.url, log, pool: ownPool }), ownTrips),
+    own('Baton, encrypted+postgres', await openState({ url: sealed, log, pool: sealedPool, sealing }), sealedTrips),
+    own('Baton, memory', await openState({ url: 'memory:', log }), () => 0),
+    own('Baton, sqlite', await openState({ url: `sqlite:${join(folder, 'state.db')}`, log }), () => 0),
   ];
   const redis = await RedisServer.start(['--appendonly', 'yes']);
   if (redis !== null) {
-    candidates.push({ name: 'Baton, redis (fsync each second)', saver: await openState({ url: redis.url, log }) });
+    const saver = await openState({ url: redis.url, log });
+    candidates.push(own('Baton, redis (fsync each second)', saver, await readsOf(redis)));
   }
   try {
     await stock.setup();
@@ -57,59 +77,83 @@ export async function benchStore(): Promise<void> {
     );
   } finally {
     for (const { saver } of candidates) if (saver instanceof DurableSaver) await saver.close();
-    await Promise.all([stockPool.end(), ownPool.end()]);
+    await Promise.all([stockPool, ownPool, sealedPool].map((pool) => pool.end()));
     await redis?.stop();
     await database.close();
     await rm(folder, { recursive: true, force: true });
   }
 }
 
+function own(name: string, saver: DurableSaver, trips: Candidate['trips']): Candidate {
+  const bytes = async (threadId: string): Promise<number> => {
+    const { checkpoints, values, writes } = await saver.storage(threadId);
+    return checkpoints.bytes + values.bytes + writes.bytes;
+  };
+  return { name, saver, trips, bytes };
+}
+
+function statementsOf(pool: Pool): () => number {
+  const meter = new DatabaseMeter(pool);
+  return () => meter.read().statements;
+}
+
+/** What the server has read from its sockets, which is once for each trip, less what asking for it takes. */
+async function readsOf(redis: RedisServer): Promise<() => Promise<number>> {
+  const total = async (): Promise<number> =>
+    Number(/total_reads_processed:(\d+)/.exec(await redis.ask('INFO', 'stats'))?.[1]);
+  const asking = -(await total()) + (await total());
+  let asked = 0;
+  return async () => (await total()) - asking * ++asked;
+}
+
+async function stockBytes(pool: Pool, threadId: string): Promise<number> {
+  const { rows } = await pool.query<{ bytes: number }>(
+    `select ((select coalesce(sum(octet_length(checkpoint::text) + octet_length(metadata::text)), 0)
+              from stock_saver.checkpoints where thread_id = $1)
+           + (select coalesce(sum(octet_length(blob)), 0) from stock_saver.checkpoint_blobs where thread_id = $1)
+           + (select coalesce(sum(octet_length(blob)), 0) from stock_saver.checkpoint_writes where thread_id = $1)
+           )::float8 as bytes`,
+    [threadId],
+  );
+  return rows[0]?.bytes ?? Number.NaN;
+}
+
 /** Prepares a thread, if it needs one; answers with what is measured, which may name a thread whose size counts. */
 type Case = (saver: BaseCheckpointSaver) => Promise<() => Promise<string | undefined>>;
 
 async function printTable(title: string, candidates: Candidate[], per: number, prepare: Case): Promise<void> {
-  const measured = [];
-  for (const { name, saver, meter } of candidates)
-    measured.push({
-      name,
-      saver,
-      meter,
-      act: await prepare(saver),
-      ms: [] as number[],
-      trips: Number.NaN,
-      bytes: Number.NaN,
-    });
+  const measured: (Candidate & { act: Awaited<ReturnType<Case>>; ms: number[]; tripsMade: number; stored: number })[] =
+    [];
+  for (const candidate of candidates) {
+    const act = await prepare(candidate.saver);
+    measured.push({ ...candidate, act, ms: [], tripsMade: Number.NaN, stored: Number.NaN });
+  }
   for (let round = -2; round < ROUNDS; round += 1) {
     for (const one of measured) {
-      const before = one.meter?.read().statements ?? Number.NaN;
+      const before = await one.trips();
       const start = performance.now();
       const thread = await one.act();
       if (round < 0) continue;
       one.ms.push(performance.now() - start);
-      one.trips = (one.meter?.read().statements ?? Number.NaN) - before;
-      if (thread !== undefined && one.saver instanceof DurableSaver)
-        one.bytes = bytesOf(await one.saver.storage(thread));
+      one.tripsMade = (await one.trips()) - before;
+      if (thread !== undefined) one.stored = await one.bytes(thread);
     }
   }
   const stockMs = median(measured[0]?.ms ?? []);
   console.log(title);
   console.table(
     Object.fromEntries(
-      measured.map(({ name, ms, trips, bytes }) => [
+      measured.map(({ name, ms, tripsMade, stored }) => [
         name,
         {
           ms: short(median(ms) / per),
           'stock / it': short(stockMs / median(ms)),
-          'statements of Postgres': short(trips / per),
-          'bytes stored': Math.round(bytes / per),
+          'round trips': short(tripsMade / per),
+          ...(Number.isNaN(stored) ? {} : { 'bytes stored': Math.round(stored / per) }),
         },
       ]),
     ),
   );
-}
-
-function bytesOf(sizes: Awaited<ReturnType<DurableSaver['storage']>>): number {
-  return sizes.checkpoints.bytes + sizes.values.bytes + sizes.writes.bytes;
 }
 
 const steps: Case = async (saver) => {
