@@ -1,4 +1,6 @@
 import type { Logger } from 'pino';
+import type { BlobOffload } from './blobs/blob-offload.ts';
+import { openNoBlobs } from './blobs/no-blobs.ts';
 import { openBlobs, type OpenBlobs } from './blobs/open-blobs.ts';
 import type { BatonConfig } from './config/config.ts';
 import { plainCodec } from './core/codec.ts';
@@ -27,6 +29,7 @@ interface Stores {
   stores: StateStores;
   /** Null without a blob store. */
   blobs: OpenBlobs | null;
+  offload: Pick<BlobOffload, 'driver' | 'codec'>;
 }
 
 /** Opens all that keeps what graphs hand over. What cannot be opened leaves no connection behind. */
@@ -45,8 +48,9 @@ async function open({ config, database, threads, log, decorate }: OpenStoresOpti
   const encryption = await openEncryption(config, database.url, log);
   database.sealing = encryption?.sealing ?? null;
   const blobs = await openBlobs(config, database, encryption?.codec ?? plainCodec);
+  const offload = blobs?.offload ?? (await openNoBlobs(database));
   const store = await LongTermStore.open({ database, log, index: embedded, ttl });
-  const openOne = saverOpener({ config, database, threads, log, encryption, blobs });
+  const openOne = saverOpener({ config, database, threads, log, encryption, offload });
   const stores = await StateStores.open({
     url: config.stateUrl ?? database.url,
     graphs: config.graphs,
@@ -60,20 +64,19 @@ async function open({ config, database, threads, log, decorate }: OpenStoresOpti
     await blobs?.store.close();
     throw error;
   });
-  return { encryption, store, stores, blobs };
+  return { encryption, store, stores, blobs, offload };
 }
 
 export type SaverOpenerParts = Pick<OpenStoresOptions, 'config' | 'database' | 'threads' | 'log'> & {
   encryption: Encryption | null;
-  blobs: OpenBlobs | null;
+  offload: Stores['offload'];
 };
 
 /** How any one store is opened, in this project. */
-export function saverOpener({ database, threads, log, encryption, blobs }: SaverOpenerParts) {
+export function saverOpener({ database, threads, log, encryption, offload }: SaverOpenerParts) {
   const mayWrite = (threadId: string, token: number) => threads.isHeldBy(threadId, token);
   return (url: string, setting: string): Promise<StateSaver> => {
     const pool = bareUrl(url) === database.url ? { pool: database.pool } : {};
-    const offload = blobs?.offload ?? null;
     return openSaver({ url, setting, log, mayWrite, ...pool, sealing: encryption?.codecOf(url), offload });
   };
 }

@@ -61,7 +61,7 @@ import { onUpgrade, type Sockets } from './http/sockets.ts';
 import { plainCodec } from './core/codec.ts';
 import { copyState, type CopyRequest } from './copy-state.ts';
 import { type Encryption, findableMetadata } from './open-encryption.ts';
-import { openStores } from './open-stores.ts';
+import { openStores, type SaverOpenerParts } from './open-stores.ts';
 import type { StateSaver } from './state/state-saver.ts';
 import type { StateStores } from './state/state-stores.ts';
 
@@ -255,6 +255,7 @@ export interface ServerParts extends RetentionParts {
   webhookPolicy: WebhookPolicy;
   /** Null without a blob store. */
   blobs: OpenBlobs | null;
+  offload: SaverOpenerParts['offload'];
   blobSweeper: BlobSweeper | null;
   sweepers: Sweeper[];
 }

@@ -89,6 +89,11 @@ export class Blobs {
     );
   }
 
+  /** Whether any thread has something in a blob store. */
+  async isReferredTo(): Promise<boolean> {
+    return (await this.#query('select from baton.blob_refs limit 1')).length > 0;
+  }
+
   async refsOf(threadId: string): Promise<BlobRef[]> {
     return this.#query(`${SELECT_REF} where thread_id = $1 order by value_id`, [threadId]);
   }
