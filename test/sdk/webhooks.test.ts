@@ -1,4 +1,6 @@
 import { createHmac } from 'node:crypto';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Pool } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { WEBHOOK_DEFAULTS, webhookSettings } from '../../src/config/webhook-settings.ts';
@@ -54,6 +56,12 @@ const pathOf = (url: string): string => new URL(url).pathname;
 
 async function deliveriesOf(query: string): Promise<WebhookDelivery[]> {
   return (await get(`/webhooks/deliveries?${query}`)).json;
+}
+
+/** All that is held weakly is let go. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
 }
 
 /** What is under way ends; then it is as if the time to the next attempt were over. */
@@ -295,6 +303,7 @@ describe('a receiver that fails', () => {
       runs.push((await server.client.runs.create(null, 'line', { input, webhook })).run_id);
     }
     await slow.until(4);
+    collectGarbage();
     const result = await server.client.runs.wait(null, 'line', { input, webhook: quick.url });
     expect(result).toMatchObject({ log: ['a', 'b', 'c'] });
     await quick.until(1);
