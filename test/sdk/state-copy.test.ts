@@ -15,10 +15,12 @@ import { testDatabase, type TestDatabase } from '../postgres.ts';
 import { gate } from './fixtures/gates.ts';
 import * as graphs from './fixtures/graphs.ts';
 import { slow } from './fixtures/savers.ts';
+import * as takeover from './fixtures/takeover-graphs.ts';
 import { GRAPHS_FILE, testServer, type TestServer } from './fixtures/test-server.ts';
 
 const log = pino({ level: 'silent' });
 const input = { log: [] };
+type Deltas = Awaited<ReturnType<ReturnType<typeof takeover.deltas.compile>['invoke']>>;
 const abc = { log: ['a', 'b', 'c'] };
 
 describe('threads of the stock PostgresSaver', () => {
@@ -34,7 +36,12 @@ describe('threads of the stock PostgresSaver', () => {
       (line) => lines.push(line),
     );
   beforeAll(async () => {
-    [stock, server] = await Promise.all([testDatabase(), testServer()]);
+    const file = fileURLToPath(new URL('fixtures/takeover-graphs.ts', import.meta.url));
+    const graphIds = ['deltas', 'halves'];
+    const more = Object.fromEntries(
+      graphIds.map((exportName) => [exportName, { file, exportName, description: null }]),
+    );
+    [stock, server] = await Promise.all([testDatabase(), testServer({ graphs: more })]);
     client = server.client;
     saver = PostgresSaver.fromConnString(stock.url);
     await saver.setup();
@@ -104,6 +111,68 @@ describe('threads of the stock PostgresSaver', () => {
     expect(await client.runs.wait(ids.parent, 'parent', { command: { resume: 'deep' }, config })).toMatchObject({
       log: expect.arrayContaining(['inside', 'deep', 'told']),
     });
+  });
+
+  it('with a DeltaChannel have its items at each checkpoint, go on and fork in the middle', async () => {
+    const id = uuidv7();
+    const graph = takeover.deltas.compile({ checkpointer: saver });
+    const config = { configurable: { thread_id: id } };
+    const { items } = await graph.invoke({}, config);
+    const told: unknown[] = [];
+    for await (const { values, next } of graph.getStateHistory(config)) told.push({ values, next });
+    expect(await take('deltas', { threads: [id] })).toMatchObject({ threads: 1, checkpoints: told.length, left: 0 });
+    const history = await client.threads.getHistory<Deltas>(id, { limit: 50 });
+    expect(history.map(({ values, next }) => ({ values, next }))).toEqual(told);
+    const before = history[0]?.values as Deltas;
+    expect(before.items.toSorted()).toEqual(['a1', 'a2', 'b1', 'b2', 'c1', 'c2']);
+    expect(items.toSorted()).toEqual(before.items.toSorted());
+    const on = await client.runs.wait(id, 'deltas', { input: {} });
+    expect(on).toEqual({
+      items: [...before.items, 'a3', 'b3', 'c3', 'a4', 'b4', 'c4'],
+      notes: [
+        ...before.notes,
+        ...[3, 4].flatMap((round) => [`round ${round}`, `a${round}`, `b${round}`, `c${round}`, 'end']),
+      ],
+      round: 4,
+    });
+    const half = history.findLast(({ values }) => values.items.length === 3);
+    await client.threads.updateState(id, { values: { items: ['mine'] }, checkpoint: half?.checkpoint, asNode: 'end' });
+    const fork = (await client.runs.wait(id, 'deltas', { input: null })) as unknown as Deltas;
+    expect(fork.items).toEqual([...(half?.values.items ?? []), 'mine', 'a2', 'b2', 'c2']);
+    expect((await client.threads.getState<Deltas>(id, history[0]?.checkpoint)).values).toEqual(before);
+  });
+
+  it.each([
+    ['failed', { fails: true }],
+    ['was killed', {}],
+  ])('go on in the middle of a step in which one task had ended and the other %s', async (how, end) => {
+    const id = uuidv7();
+    const name = `takeover ${how}`;
+    const killed = new AbortController();
+    const watched = Object.create(saver) as PostgresSaver;
+    const stored: Promise<void>[] = [];
+    watched.putWrites = (...args) => {
+      const put = saver.putWrites(...args).then(() => {
+        if (!JSON.stringify(args).includes('["early"]')) return;
+        if (how === 'failed') gate(name).open();
+        else killed.abort();
+      });
+      stored.push(put);
+      return put;
+    };
+    const graph = takeover.halves.compile({ checkpointer: watched });
+    const config = {
+      configurable: { thread_id: id, ...end, gate: name },
+      signal: killed.signal,
+      durability: 'sync' as const,
+    };
+    await expect(graph.invoke({ log: [] }, config)).rejects.toThrow();
+    await Promise.all(stored);
+    expect(await take('halves', { threads: [id] })).toMatchObject({ threads: 1, left: 0 });
+    expect((await client.threads.get(id)).status).toBe('interrupted');
+    takeover.executed.length = 0;
+    expect(await client.runs.wait(id, 'halves', { input: null })).toEqual({ log: ['early', 'late'] });
+    expect(takeover.executed).toEqual(['late']);
   });
 
   it('are looked for where they are', async () => {
