@@ -6,7 +6,6 @@ import { FENCING_TOKEN_KEY } from '../../src/core/fencing.ts';
 import type { CheckpointKey } from '../../src/state/checkpoint-driver.ts';
 import type { DurableSaver } from '../../src/state/durable-saver.ts';
 import { RedisDriver } from '../../src/state/drivers/redis/redis-driver.ts';
-import { parseRedisUrl } from '../../src/state/drivers/redis/redis-url.ts';
 import { openState } from '../../src/state/open-state.ts';
 import { CuttingProxy } from '../cutting-proxy.ts';
 import { FIRST_SLOTS, RedisCluster } from '../redis-cluster.ts';
@@ -29,59 +28,6 @@ function listening() {
   const to = { write: (text: string) => said.push((JSON.parse(text) as { msg: string }).msg) };
   return { said, log: pino({ level: 'info' }, to) };
 }
-
-describe('the address of a Redis', () => {
-  it.each([
-    ['redis://localhost', { nodes: [{ host: 'localhost', port: 6379 }], tls: false, database: 0, ttlMs: null }],
-    [
-      'rediss://u:p%40ss:x@h:1/3',
-      { nodes: [{ host: 'h', port: 1 }], tls: true, username: 'u', password: 'p@ss:x', database: 3 },
-    ],
-    [
-      'redis://:pass@[::1]:7/0?ttl=7d&prefix=a:b',
-      { nodes: [{ host: '::1', port: 7 }], username: undefined, password: 'pass', ttlMs: 604_800_000, prefix: 'a:b' },
-    ],
-    [
-      'redis+unix:///run/redis%20x.sock?db=2&wait=1',
-      { nodes: [{ path: '/run/redis x.sock' }], database: 2, replicas: 1 },
-    ],
-    [
-      'redis+cluster://p:w@a:1,b:2',
-      {
-        nodes: [
-          { host: 'a', port: 1 },
-          { host: 'b', port: 2 },
-        ],
-        cluster: true,
-        password: 'w',
-      },
-    ],
-  ])('%s', (url, meant) => {
-    expect(parseRedisUrl(url)).toMatchObject(meant);
-  });
-
-  it.each([
-    ['redis:localhost', 'no address of Redis'],
-    ['redis://', 'names no host'],
-    ['redis://h:1:2', 'names no host'],
-    ['redis://h/zero', 'database in STATE_URL'],
-    ['redis://h?ttl=often', 'no duration'],
-    ['redis://h?prefix={x}', 'prefix'],
-    ['redis://h?tttl=7d', 'which Redis does not know'],
-    ['redis://h?wait=all', 'whole number'],
-    ['redis://:%@h', 'write it as %25'],
-    ['redis+cluster://a:1,b:2/1', 'a cluster has only one'],
-  ])('is refused: %s', (url, message) => {
-    expect(() => parseRedisUrl(url)).toThrow(message);
-  });
-
-  it('is told without its password when nobody is there', async () => {
-    const opening = openState({ url: `redis://me:secret@127.0.0.1:${await freePort()}/0`, log });
-    await expect(opening).rejects.toMatchObject({ code: 'unavailable' });
-    await expect(opening).rejects.toThrow(/^Redis at redis:\/\/127\.0\.0\.1:\d+\/0 cannot be reached \(.*ECONNREFUSED/);
-    await expect(opening).rejects.not.toThrow('secret');
-  });
-});
 
 // Run when redis-server is installed or REDIS_URL is set, as the tests of every store on Redis are.
 describe.skipIf(REDIS_URL === undefined)('the Redis driver', () => {
@@ -112,15 +58,6 @@ describe.skipIf(REDIS_URL === undefined)('the Redis driver', () => {
     await redis.ask('CONFIG', 'SET', 'appendonly', 'yes');
     await open(redis.url, to);
     expect(said).toHaveLength(2);
-  });
-
-  it('says clearly that a password is wrong or missing', async () => {
-    const { url } = await server('--requirepass', 'right');
-    for (const user of ['', ':wrong@']) {
-      const opening = openState({ url: url.replace('//', `//${user}`), log });
-      await expect(opening).rejects.toThrow(/does not take the user and password in STATE_URL \((NOAUTH|WRONGPASS)/);
-    }
-    await put(await open(url.replace('//', '//:right@')), { thread_id: 't' });
   });
 
   it('needs few rights, and not to see the settings', async () => {

@@ -6,6 +6,7 @@ import {
   type RedisArgument,
   RESP_TYPES,
 } from '@redis/client';
+import { isIP } from 'node:net';
 import type { Logger } from 'pino';
 import { InvalidInputError, messageOf, ServiceError } from '../../../core/errors.ts';
 import { shownStateUrl } from '../../../core/state-url.ts';
@@ -32,6 +33,9 @@ const MAX_PAUSE_MS = 500;
 /** After which the others of a cluster are asked who has the place of one that is out of reach. */
 const REFRESH_MS = 1_000;
 
+/** What OpenSSL says of a chain that ends at no known authority. */
+const UNTRUSTED = /^(self-signed certificate|unable to (get (local )?issuer|verify the first) certificate)/;
+
 const AS_BUFFERS = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
 
 /** @throws ServiceError or InvalidInputError that says what is wrong with `STATE_URL`, when there is no way in. */
@@ -57,6 +61,11 @@ export function refusal(error: unknown, name: string): Error {
   const said = messageOf(error instanceof Error && error.cause instanceof Error ? error.cause : error);
   if (/^(WRONGPASS|NOAUTH|ERR AUTH|ERR invalid password)/.test(said)) {
     return new InvalidInputError(`Redis at ${name} does not take the user and password in STATE_URL (${said})`);
+  }
+  if (UNTRUSTED.test(said)) {
+    return new InvalidInputError(
+      `Redis at ${name} has a certificate that nobody vouches for (${said}): name the file of who does in NODE_EXTRA_CA_CERTS`,
+    );
   }
   return new ServiceError(
     'unavailable',
@@ -136,6 +145,8 @@ function optionsOf({ nodes: [node], tls, username, password, cluster }: RedisAdd
   const socket = {
     ...(!cluster && node),
     ...(tls && { tls }),
+    // Node itself does not tell it, and a gateway before several servers chooses by it.
+    ...(tls && !cluster && node && 'host' in node && isIP(node.host) === 0 && { servername: node.host }),
     connectTimeout: 5_000,
     socketTimeout: SILENCE_MS,
     // A store that is not there at the start is an error in the settings; one that goes away comes back.
