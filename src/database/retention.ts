@@ -9,15 +9,18 @@ with cut as (
     select run_id from baton.runs where ended_at < now() - $1 * interval '1 millisecond' and log_cut_at is null
     order by ended_at limit $2 for update skip locked
   ) returning run_id
-), kept as (
+), last as (
   select run_id, max(seq) seq from baton.run_events join cut using (run_id)
   where event = 'values' and not ${IS_ASKING} group by run_id
+), kept as (
+  select e.run_id, e.seq, e.parts from baton.run_events e join cut using (run_id) left join last using (run_id, seq)
+  where event in ('${END_EVENT}', 'metadata', 'error') or event = 'values' and (${IS_ASKING} or last.seq is not null)
 ), gone as (
   delete from baton.run_events e using cut
-  where e.run_id = cut.run_id and e.event not in ('${END_EVENT}', 'metadata', 'error')
-    and not (e.event = 'values' and (${IS_ASKING} or exists (
-      select from kept where kept.run_id = e.run_id and kept.seq = e.seq
-    )))
+  where e.run_id = cut.run_id and not exists (select from kept where kept.run_id = e.run_id and kept.seq = e.seq)
+), gone_parts as (
+  delete from baton.run_event_parts p using cut
+  where p.run_id = cut.run_id and not exists (select from kept where kept.run_id = p.run_id and p.id = any(kept.parts))
 )
 select run_id from cut`;
 

@@ -16,8 +16,10 @@ export class ThreadSizes {
   async of(threadId: string): Promise<{ events: RowSizes; effects: RowSizes }> {
     const [row] = await this.#db.query<Record<'events' | 'event_bytes' | 'effects' | 'effect_bytes', number>>(
       `select e.*, f.* from
-         (select count(*) events, coalesce(sum(octet_length(data)), 0)::bigint event_bytes
-           from baton.run_events join baton.runs using (run_id) where thread_id = $1) e,
+         (select count(seq) events, coalesce(sum(octet_length(data)), 0)::bigint event_bytes from (
+           select run_id, seq, data from baton.run_events
+           union all select run_id, null, data from baton.run_event_parts) log
+           join baton.runs using (run_id) where thread_id = $1) e,
          (select count(*) effects, coalesce(sum(octet_length(result)), 0)::bigint effect_bytes
            from baton.effects where by_thread_id = $1) f`,
       [threadId],

@@ -47,6 +47,11 @@ const RULES: [rule: string, sql: string][] = [
      having min(seq) <> 0 or max(seq) + 1 <> count(*) or count(*) filter (where seq = 0 and event = 'metadata') <> 1`,
   ],
   [
+    'an event that is stored in parts has all of them',
+    `select run_id, seq from baton.run_events e where exists (select from unnest(e.parts) u(id)
+       where not exists (select from baton.run_event_parts p where p.run_id = e.run_id and p.id = u.id))`,
+  ],
+  [
     'nothing is left that belongs to nothing',
     `select 'events' what, run_id::text id from baton.run_events e where not exists (select 1 from baton.runs r where r.run_id = e.run_id)
      union all select 'effects', by_thread_id::text from baton.effects e

@@ -3,7 +3,17 @@ import type { JsonObject } from '../../core/json.ts';
 import { sealText } from '../../core/sealed-text.ts';
 
 /** What a row is about. */
-export type Entity = 'run' | 'thread' | 'assistant' | 'cron' | 'effect' | 'told' | 'event' | 'delivery' | 'item';
+export type Entity =
+  | 'run'
+  | 'thread'
+  | 'assistant'
+  | 'cron'
+  | 'effect'
+  | 'told'
+  | 'event'
+  | 'part'
+  | 'delivery'
+  | 'item';
 
 /** `run.kwargs`: the column, as results name it, and the row that a cell belongs to, by its id. */
 export type CellPlace = readonly [column: `${Entity}.${string}`, id: string];

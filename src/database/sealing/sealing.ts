@@ -23,7 +23,7 @@ const COLUMNS: Readonly<Record<string, readonly Entity[]>> = {
   url: ['run'],
   last_error: ['delivery'],
   shown_key: ['effect'],
-  data: ['event'],
+  data: ['event', 'part'],
   value: ['item'],
 };
 
@@ -36,6 +36,7 @@ const ID_OF: Record<Entity, (row: Row) => unknown> = {
   effect: (row) => row['effect_id'],
   told: (row) => `${String(row['thread_id'])} ${String(row['name'])}`,
   event: (row) => `${String(row['run_id'])} ${String(row['seq'])}`,
+  part: (row) => `${String(row['run_id'])} ${String(row['id'])}`,
   delivery: (row) => row['delivery_id'],
   item: (row) => `${String(row['namespace_path'])} ${String(row['key'])}`,
 };
