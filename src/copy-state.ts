@@ -1,3 +1,4 @@
+import { readingOnly } from './blobs/blob-offload.ts';
 import { StateCopy, type StateCopyRequest, type StateCopySum } from './engine/state-copy.ts';
 import { saverOpener, type SaverOpenerParts } from './open-stores.ts';
 import type { GraphRegistry } from './engine/graphs/registry.ts';
@@ -25,7 +26,10 @@ export async function copyState(
 ): Promise<StateCopySum> {
   const { graphs, config } = parts;
   if (request.graphId !== undefined) graphs.source(request.graphId); // throws when there is no such graph
-  const sides = await openSides({ ...parts, ...request, folder: config.projectDir, open: saverOpener(parts) });
+  // References to blobs say which thread they are for, and not in which store: one that the project does not use must not
+  // depend on what it does with them.
+  const open = saverOpener({ ...parts, offload: readingOnly(parts.offload) });
+  const sides = await openSides({ ...parts, ...request, folder: config.projectDir, open });
   try {
     return await new StateCopy({ ...parts, ...sides, tell }).run(request);
   } finally {

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { BlobOffload } from './blobs/blob-offload.ts';
+import type { Offload } from './blobs/blob-offload.ts';
 import { openNoBlobs } from './blobs/no-blobs.ts';
 import { openBlobs, type OpenBlobs } from './blobs/open-blobs.ts';
 import type { BatonConfig } from './config/config.ts';
@@ -29,7 +29,7 @@ interface Stores {
   stores: StateStores;
   /** Null without a blob store. */
   blobs: OpenBlobs | null;
-  offload: Pick<BlobOffload, 'driver' | 'codec'>;
+  offload: Offload;
 }
 
 /** Opens all that keeps what graphs hand over. What cannot be opened leaves no connection behind. */
@@ -69,7 +69,7 @@ async function open({ config, database, threads, log, decorate }: OpenStoresOpti
 
 export type SaverOpenerParts = Pick<OpenStoresOptions, 'config' | 'database' | 'threads' | 'log'> & {
   encryption: Encryption | null;
-  offload: Stores['offload'];
+  offload: Offload;
 };
 
 /** How any one store is opened, in this project. */

@@ -22,3 +22,10 @@ export class BlobOffload {
     return offloadCodec(codec, this.#vault);
   }
 }
+
+export type Offload = Pick<BlobOffload, 'driver' | 'codec'>;
+
+/** Reads what is in the blob store, and puts nothing there. */
+export function readingOnly(offload: Offload): Offload {
+  return { driver: (driver) => driver, codec: (codec) => offload.codec(codec) };
+}

@@ -2,18 +2,17 @@ import type { BlobStore } from '../core/blob.ts';
 import { ServiceError } from '../core/errors.ts';
 import { Blobs } from '../database/blobs.ts';
 import type { Database } from '../database/database.ts';
-import { BlobOffload } from './blob-offload.ts';
+import { BlobOffload, type Offload, readingOnly } from './blob-offload.ts';
 import { BlobVault } from './blob-vault.ts';
 
 /**
  * What a server has that names no blob store: nothing leaves for one. But its database may be that of a server which has, or
  * had, one: values that lie there are told from others, and references to them are kept in step by copies and removals.
  */
-export async function openNoBlobs(database: Database): Promise<Pick<BlobOffload, 'driver' | 'codec'>> {
+export async function openNoBlobs(database: Database): Promise<Offload> {
   const blobs = new Blobs(database);
   const offload = new BlobOffload(new BlobVault({ store: new NoBlobStore(), blobs }), Infinity);
-  if (await blobs.isReferredTo()) return offload;
-  return { codec: (codec) => offload.codec(codec), driver: (driver) => driver };
+  return (await blobs.isReferredTo()) ? offload : readingOnly(offload);
 }
 
 class NoBlobStore implements BlobStore {

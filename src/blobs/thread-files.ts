@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { blobName, FILE_MARK } from '../core/blob.ts';
 import type { BlobAbout, BlobRef } from '../core/blob-files.ts';
 import { type Codec, plainCodec } from '../core/codec.ts';
+import { keyIdOf } from '../core/envelope.ts';
 import { NotFoundError } from '../core/errors.ts';
 import type { BlobRef as BlobRow } from '../database/blobs.ts';
 import type { BlobVault } from './blob-vault.ts';
@@ -45,8 +46,9 @@ export class ThreadFiles {
   /** @throws NotFoundError */
   async get(threadId: string, blobId: string): Promise<Uint8Array> {
     const row = await this.#row(threadId, blobId);
-    const stored = await this.#vault.load(row);
-    if (this.#isPlain) return stored;
+    const [stored] = await Promise.all([this.#vault.load(row), this.#about(threadId, row)]);
+    // Refused above, unless what was put before anything was encrypted may be read.
+    if (this.#isPlain || keyIdOf(row.about ?? stored) === null) return stored;
     return Buffer.from(await this.#codec.decode(stored, placeOf(threadId, row.value_id)), 'base64');
   }
 

@@ -21,7 +21,7 @@ export interface CliOptions {
   to: string | null;
   threads: string[] | null;
   graph: string | null;
-  /** Of a sweep or a copy: only say what it would do. */
+  /** Of a sweep, a copy or a rotation: only say what it would do. */
   dryRun: boolean;
   /** Of a sweep: what is younger is left alone. */
   olderThan: string;
@@ -45,7 +45,7 @@ export const OPTIONS_HELP = `
       --to URL        the store that they are copied to (state copy; default: the project's)
       --threads IDS   only these, separated by commas (state copy)
       --graph ID      only threads of this graph, which also takes those that Baton does not know yet (state copy)
-      --dry-run       only say what would be done (state copy, blobs sweep)
+      --dry-run       only say what would be done, or is the case (state copy, blobs sweep, rotate-keys)
       --older-than D  leave alone what is younger (blobs sweep; default: 1d)
       --no-worker     answer the API only and leave the runs to other processes (start)
   -h, --help          this text

@@ -1,10 +1,11 @@
 import { loadConfig } from '../config/config.ts';
 import { InvalidInputError } from '../core/errors.ts';
 import { createLogger } from './logger.ts';
+import type { KeyRing } from '../core/key-ring.ts';
 import type { CliOptions } from './options.ts';
 
-/** Wraps the keys of all threads by the first of BATON_KEYS. What they seal stays as it is. */
-export async function rotateKeys({ configPath, flags }: CliOptions): Promise<void> {
+/** Wraps the keys of all threads by the first of BATON_KEYS, or only tells which of them wraps how many. What they seal stays as it is. */
+export async function rotateKeys({ configPath, flags, dryRun }: CliOptions): Promise<void> {
   const config = loadConfig({ configPath, flags: { ...flags, host: '127.0.0.1' }, warn: console.error });
   if (config.databaseUrl === null) throw new InvalidInputError('Set DATABASE_URL: the keys are in the control plane');
   const { openKeyRing } = await import('../open-encryption.ts');
@@ -12,10 +13,20 @@ export async function rotateKeys({ configPath, flags }: CliOptions): Promise<voi
   const ring = await openKeyRing(config.encryption);
   const opened = await openKeys({ url: config.databaseUrl, log: createLogger(config.logLevel), ring });
   try {
+    if (dryRun) return tellOf(ring, await opened.keys.wrappedBy());
     console.log(
       `Keys that were wrapped anew by "${ring.writes}": ${await opened.keys.rotate()}. The others of BATON_KEYS can go`,
     );
   } finally {
     await opened.close();
+  }
+}
+
+function tellOf({ ids, writes }: Pick<KeyRing, 'ids' | 'writes'>, wrappedBy: ReadonlyMap<string, number>): void {
+  for (const id of new Set([...ids, ...wrappedBy.keys()])) {
+    const count = wrappedBy.get(id) ?? 0;
+    const known = ids.includes(id) ? '' : ', and BATON_KEYS has it not: put it back';
+    const may = id === writes ? ', and wraps all new ones' : count === 0 ? ': it can go from BATON_KEYS' : known;
+    console.log(`"${id}" wraps ${count} keys${may}`);
   }
 }

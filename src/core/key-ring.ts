@@ -44,6 +44,10 @@ export class KeyRing {
     }
   }
 
+  get ids(): string[] {
+    return [...this.#keys.keys()];
+  }
+
   /** Of the key that wraps new ones. */
   get writes(): string {
     return this.#first.id;

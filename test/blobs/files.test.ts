@@ -74,6 +74,25 @@ describe.each(['postgres', 'encrypted'])('on a server with a folder, %s', (kind)
   });
 });
 
+test('a file that was put before anything was encrypted is read after it, where plain rows are', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'baton-files-'));
+  const before = await testServer({ graphs: GRAPHS, settings: blobsAt(`disk:${folder}`) });
+  const { client } = before;
+  const { thread_id } = await client.threads.create();
+  const content = JSON.stringify(CONTENT); // begins as every plain row does
+  const { file } = (await client.runs.wait(thread_id, 'filing', { input: { content } })) as unknown as Filed;
+  await before.baton.stop();
+  const encryption = { keys: [{ id: 'k1', secret: randomBytes(32).toString('base64') }], clearMetadata: [] };
+  const url = new URL(String(before.config.databaseUrl));
+  url.searchParams.set('migrate', 'plain');
+  const after = await before.restart({ settings: { encryption, stateUrl: `encrypted+${url.href}` } });
+  const download = await fetch(`${after.url}/threads/${thread_id}/blobs/${file.blob_id}`);
+  expect(await download.text()).toBe(content);
+  expect(await resume(after, thread_id)).toMatchObject({ read: content });
+  await after.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
 test('a bucket signs addresses for anybody', async () => {
   const s3 = await new FakeS3().start();
   const server = await testServer({ graphs: GRAPHS, settings: blobsAt(`s3://k:s@bucket/p?endpoint=${s3.url}`) });

@@ -14,7 +14,7 @@ const keys = [{ id: 'k1', secret: randomBytes(32).toString('base64') }];
 test.each(['', 'encrypted+'])('a server without BLOB_URL on %ssqlite says where its big values are', async (prefix) => {
   const folder = await mkdtemp(join(tmpdir(), 'baton-noblobs-'));
   const stateUrl = `${prefix}sqlite:${join(folder, 'state.db')}`;
-  const blobs = { url: `disk:${join(folder, 'blobs')}`, limitBytes: 200, credentials: {} };
+  const blobs = { url: `disk:${join(folder, 'blobs')}`, limitBytes: 4096, credentials: {} };
   const settings = { blobs, encryption: { keys: prefix === '' ? [] : keys, clearMetadata: [] } };
   const server = await testServer({ graphs, stateUrl, settings });
   const { thread_id } = await server.client.threads.create();

@@ -124,6 +124,14 @@ export class ThreadKeys implements DataKeys {
     }
   }
 
+  /** How many keys each of BATON_KEYS, or one that was there, has wrapped. */
+  async wrappedBy(): Promise<Map<string, number>> {
+    const rows = await this.#db.query<{ kek_id: string; count: number }>(
+      'select kek_id, count(*) count from baton.thread_keys group by kek_id order by kek_id',
+    );
+    return new Map(rows.map(({ kek_id, count }) => [kek_id, count]));
+  }
+
   #cached(cache: Map<string, CachedKey>, name: string): DataKey | undefined {
     const entry = cache.get(name);
     return entry !== undefined && this.#now() - entry.at < KEY_CACHE_MS ? entry.key : undefined;
