@@ -23,8 +23,8 @@ export interface History {
   owners: ReadonlyMap<string, string>;
   /** What stays in any case. */
   pinned: readonly EntryKey[];
-  /** By `entryPlace`, the ids of ancestors without which a checkpoint cannot be read. */
-  grounds: ReadonlyMap<string, readonly string[]>;
+  /** By `entryPlace`, the id of the parent without which a checkpoint cannot be read; null: it needs none. */
+  grounds: ReadonlyMap<string, string | null>;
   now: Date;
 }
 
@@ -101,7 +101,8 @@ class Retention {
       const place = entryPlace(next);
       if (this.#kept.has(place) || !this.#byPlace.has(place)) continue;
       this.#kept.add(place);
-      for (const checkpoint_id of this.#history.grounds.get(place) ?? []) open.push({ checkpoint_ns, checkpoint_id });
+      const ground = this.#history.grounds.get(place) ?? null;
+      if (ground !== null) open.push({ checkpoint_ns, checkpoint_id: ground });
       const owner = this.#history.owners.get(checkpoint_ns);
       if (owner !== undefined) open.push({ checkpoint_ns: taskOf(checkpoint_ns)?.above ?? '', checkpoint_id: owner });
       for (const ns of this.#owned.get(place) ?? []) this.#keepNewest(ns);

@@ -1,14 +1,35 @@
 import type { Logger } from 'pino';
 import type { Access } from '../core/access.ts';
-import { entryPlace, type RetentionRule } from '../core/retention.ts';
+import { FencedError } from '../core/errors.ts';
+import type { RetentionRule } from '../core/retention.ts';
 import type { Bookmarks } from '../database/bookmarks.ts';
 import type { BranchNote, Effects } from '../database/effects.ts';
 import type { Threads } from '../database/threads.ts';
+import type { CheckpointKey } from '../state/checkpoint-driver.ts';
 import type { PrunePlan } from '../state/prune-plan.ts';
-import type { StateSaver } from '../state/state-saver.ts';
+import type { StateSaver, WayTo } from '../state/state-saver.ts';
 
 /** So many checkpoints at once hold nobody up for long. */
 const BATCH = 500;
+
+type Saver = Pick<StateSaver, 'fence' | 'prunePlan' | 'remove' | 'wayTo'>;
+
+interface Begun {
+  threadId: string;
+  saver: Saver;
+  /** Newer than that of whoever had the thread before. */
+  token: number;
+  rule: RetentionRule;
+}
+
+/** What was decided of a thread. */
+interface Pruning extends Omit<Begun, 'rule'> {
+  plan: PrunePlan;
+  /** The ids of the bookmarks that it has regard to. */
+  marked: ReadonlySet<string>;
+  /** What effects learn before their checkpoints go. */
+  notes: readonly BranchNote[];
+}
 
 /** What went, or would go. */
 export interface Pruned {
@@ -20,14 +41,15 @@ export interface ThreadPrunerParts {
   threads: Threads;
   bookmarks: Bookmarks;
   effects: Effects;
-  stores: { of(name: string | null): Pick<StateSaver, 'fence' | 'prunePlan' | 'remove' | 'wayTo'> };
+  stores: { of(name: string | null): Saver };
   log: Logger;
 }
 
 /**
- * Prunes the histories of threads, while nobody else changes them: under the thread's row lock, by which runs are queued and
- * state is changed, with a fencing token that is newer than that of whoever had the thread before. Each batch is decided
- * anew, so whatever happened in between is regarded.
+ * Prunes the histories of threads, while nobody else changes them. What is to go is decided beside the thread's lock, under a
+ * fence that whoever begins to change the thread raises; it goes in batches, each under the row lock by which runs are
+ * queued, checkpoints are marked and state is changed. Who changed the thread in between ends the pruning: what is left of
+ * it is decided the next time.
  */
 export class ThreadPruner {
   readonly #parts: ThreadPrunerParts;
@@ -43,7 +65,9 @@ export class ThreadPruner {
   async plan(threadId: string, rule: RetentionRule, access: Access): Promise<Pruned | null> {
     const thread = await this.#parts.threads.within(access).get(threadId);
     if (!thread) return null;
-    const { checkpoints, bytes } = await this.#planOf(threadId, thread.state_store, rule);
+    const { bookmarks, stores } = this.#parts;
+    const saver = stores.of(thread.state_store);
+    const { checkpoints, bytes } = await saver.prunePlan(threadId, rule, await bookmarks.list(threadId));
     return { checkpoints: checkpoints.length, bytes };
   }
 
@@ -59,33 +83,54 @@ export class ThreadPruner {
 
   async #prune(threadId: string, rule: RetentionRule, access: Access | undefined): Promise<Pruned | 'busy' | null> {
     const threads = access ? this.#parts.threads.within(access) : this.#parts.threads;
-    const pruned: Pruned = { checkpoints: 0, bytes: 0 };
-    /** A checkpoint that only a branch made a fork point stays now, though that branch goes. */
-    let going: ReadonlySet<string> | null = null;
-    for (;;) {
-      const done = await threads.whileIdle(threadId, async ({ state_store, token }) => {
-        const plan = await this.#planOf(threadId, state_store, rule);
-        const decided = going ?? new Set(plan.checkpoints.map(entryPlace));
-        going = decided;
-        const left = plan.checkpoints.filter((key) => decided.has(entryPlace(key)));
-        if (left.length === 0) return null;
-        pruned.bytes = Math.max(pruned.bytes, plan.bytes);
-        const batch = left.slice(0, BATCH);
-        const saver = this.#parts.stores.of(state_store);
-        await saver.fence(threadId, token);
-        await this.#noteBranches(threadId, saver, plan);
-        await saver.remove(threadId, batch, token);
-        return { removed: batch.length, isAll: batch.length === left.length };
-      });
-      if (done === 'busy') {
-        this.totals.busy += 1;
-        this.#parts.log.debug({ thread_id: threadId }, 'did not prune a thread that is busy');
-        return pruned.checkpoints > 0 ? this.#told(threadId, pruned) : 'busy';
-      }
-      if (done === null) return pruned.checkpoints > 0 || going ? this.#told(threadId, pruned) : null;
-      pruned.checkpoints += done.removed;
-      if (done.isAll) return this.#told(threadId, pruned);
+    const begun = await threads.whileIdle(threadId, async ({ state_store, token }) => {
+      const saver = this.#parts.stores.of(state_store);
+      await saver.fence(threadId, token);
+      return { saver, token };
+    });
+    if (begun === null) return null;
+    if (begun === 'busy') return this.#busy(threadId);
+    const pruning = await this.#decide({ ...begun, threadId, rule });
+    const { checkpoints: all, bytes } = pruning.plan;
+    for (let at = 0; at < all.length; at += BATCH) {
+      const batch = all.slice(at, at + BATCH);
+      const done = await threads.whileIdle(threadId, () => this.#remove(pruning, batch));
+      if (done === true) continue;
+      if (at === 0) return done === null ? null : this.#busy(threadId);
+      return this.#told(threadId, { checkpoints: at, bytes: Math.round((bytes * at) / all.length) });
     }
+    return this.#told(threadId, { checkpoints: all.length, bytes });
+  }
+
+  /** What is to go is decided once, by a thread that stands still as long as its fence is the same. */
+  async #decide({ threadId, saver, token, rule }: Begun): Promise<Pruning> {
+    const bookmarks = await this.#parts.bookmarks.list(threadId);
+    const plan = await saver.prunePlan(threadId, rule, bookmarks);
+    const marked = new Set(bookmarks.map(({ bookmark_id }) => bookmark_id));
+    return { threadId, saver, token, plan, marked, notes: await this.#branchNotes(threadId, saver, plan) };
+  }
+
+  /** Under the thread's lock. False: the thread was changed, or marked, since it was decided what is to go. */
+  async #remove({ threadId, saver, token, marked, notes }: Pruning, batch: readonly CheckpointKey[]): Promise<boolean> {
+    const { bookmarks, effects } = this.#parts;
+    if ((await bookmarks.list(threadId)).some(({ bookmark_id }) => !marked.has(bookmark_id))) return false;
+    const going = new Set(batch.filter(({ checkpoint_ns }) => checkpoint_ns === '').map((key) => key.checkpoint_id));
+    const theirs = notes.filter(({ checkpoint_id, led_to }) => going.has(led_to ?? checkpoint_id));
+    try {
+      await saver.fence(threadId, token);
+      if (theirs.length > 0) await effects.noteBranches(threadId, theirs);
+      await saver.remove(threadId, batch, token);
+      return true;
+    } catch (error) {
+      if (error instanceof FencedError) return false;
+      throw error;
+    }
+  }
+
+  #busy(threadId: string): 'busy' {
+    this.totals.busy += 1;
+    this.#parts.log.debug({ thread_id: threadId }, 'did not prune a thread that is busy');
+    return 'busy';
   }
 
   #told(threadId: string, pruned: Pruned): Pruned {
@@ -97,24 +142,21 @@ export class ThreadPruner {
     return pruned;
   }
 
-  async #planOf(threadId: string, store: string | null, rule: RetentionRule): Promise<PrunePlan> {
-    const { bookmarks, stores } = this.#parts;
-    return stores.of(store).prunePlan(threadId, rule, await bookmarks.list(threadId));
-  }
-
   /**
    * Effects know their branch by the checkpoint at which they were done. Before it goes, they learn where it led to. A crash
    * in between does no harm: who has that on his way has the checkpoint, too.
    */
-  async #noteBranches(threadId: string, saver: Pick<StateSaver, 'wayTo'>, plan: PrunePlan): Promise<void> {
+  async #branchNotes(threadId: string, saver: Saver, plan: PrunePlan): Promise<BranchNote[]> {
     const notes: BranchNote[] = [];
+    const ways = new Map<string, WayTo>();
     for (const { checkpoint_id, led_to } of await this.#parts.effects.checkpoints(threadId)) {
       const left = plan.led_to.get(led_to ?? checkpoint_id);
       if (left === undefined) continue;
+      const way = ways.get(left) ?? (await saver.wayTo(threadId, left));
+      ways.set(left, way);
       // What was left by a change by hand, or a new input, was not executed on that way.
-      const { executed } = await saver.wayTo(threadId, left);
-      if (led_to !== null || executed.has(checkpoint_id)) notes.push({ checkpoint_id, led_to, left });
+      if (led_to !== null || way.executed.has(checkpoint_id)) notes.push({ checkpoint_id, led_to, left });
     }
-    if (notes.length > 0) await this.#parts.effects.noteBranches(threadId, notes);
+    return notes;
   }
 }

@@ -10,6 +10,7 @@ import {
   type PendingWrite,
 } from '@langchain/langgraph-checkpoint';
 import type { RetentionRule } from '../core/retention.ts';
+import { ancestry } from './ancestry.ts';
 import { nextVersion } from './channel-versions.ts';
 import { addressOf, requiredAddress } from './checkpoint-address.ts';
 import {
@@ -36,9 +37,6 @@ import type { ChannelSizes, LatestCheckpoint, StateSaver, WayTo } from './state-
 import { SharedPath } from './shared-path.ts';
 import { UnsavedWork } from './unsaved-work.ts';
 import type { WorkMeter } from './work-meter.ts';
-
-/** So many at once hold nobody up for long. */
-const PRUNE_BATCH = 500;
 
 export interface DurableSaverOptions {
   driver: CheckpointDriver;
@@ -160,8 +158,8 @@ export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
     const ids = new Set<string>();
     const executed = new Set<string>();
     if (checkpointId === null) return { ids, executed };
-    const line = await this.#driver.chain(threadId, '', checkpointId, Number.MAX_SAFE_INTEGER);
-    for (const { row } of line) {
+    const key = { thread_id: threadId, checkpoint_ns: '', checkpoint_id: checkpointId };
+    for await (const row of ancestry(this.#driver, key)) {
       ids.add(row.checkpoint_id);
       if (row.parent_id !== null && (await this.#reader.sourceOf(row)) === 'loop') executed.add(row.parent_id);
     }
@@ -281,22 +279,13 @@ export class DurableSaver extends BaseCheckpointSaver implements StateSaver {
     this.#heads.forget(threadId);
   }
 
-  /** What a rule would have go, besides which `bookmarks` stay. What is held is not seen. */
+  /**
+   * What a rule lets go and nothing needs, but for `bookmarks`: when it was removed, each checkpoint that stays reads as
+   * before, and can be gone on from. What is held is not seen.
+   */
   async prunePlan(threadId: string, rule: RetentionRule, bookmarks: readonly CheckpointKey[] = []): Promise<PrunePlan> {
     const outline = await this.#driver.outline(threadId);
     return new PrunePlanner({ driver: this.#driver, reader: this.#reader }, threadId, outline).plan(rule, bookmarks);
-  }
-
-  /**
-   * Removes the checkpoints that a rule lets go and nothing needs: each that stays reads as before, and can be gone on
-   * from. Only while nobody else writes the thread.
-   */
-  async prune(threadId: string, rule: RetentionRule, bookmarks: readonly CheckpointKey[] = []): Promise<PrunePlan> {
-    const plan = await this.prunePlan(threadId, rule, bookmarks);
-    for (let at = 0; at < plan.checkpoints.length; at += PRUNE_BATCH) {
-      await this.remove(threadId, plan.checkpoints.slice(at, at + PRUNE_BATCH));
-    }
-    return plan;
   }
 
   async close(): Promise<void> {

@@ -1,11 +1,10 @@
 import { INTERRUPT } from '@langchain/langgraph-checkpoint';
 import { entryPlace, type History, keptEntries, type RetentionRule, taskOf } from '../core/retention.ts';
+import { ancestry } from './ancestry.ts';
 import type { CheckpointDriver, CheckpointKey, CheckpointOutline, ThreadOutline } from './checkpoint-driver.ts';
 import type { CheckpointReader } from './checkpoint-reader.ts';
 import { deltaChannelsOf } from './delta-channels.ts';
 import type { CheckpointBody } from './packed-values.ts';
-
-const PAGE = 64;
 
 /** What a rule would have go of a thread. */
 export interface PrunePlan {
@@ -38,7 +37,7 @@ export class PrunePlanner {
   /** @param bookmarks What stays, besides what is needed. */
   async plan(rule: RetentionRule, bookmarks: readonly CheckpointKey[]): Promise<PrunePlan> {
     const { checkpoints } = this.#outline;
-    const grounds = new Map<string, readonly string[]>();
+    const grounds = new Map<string, string | null>();
     const pinned = [...bookmarks];
     const history: History = {
       entries: checkpoints,
@@ -136,7 +135,7 @@ export class PrunePlanner {
   }
 
   /** Finds the ancestors that those which stay are built on. True when all were known. */
-  async #ground(kept: ReadonlySet<string>, grounds: Map<string, readonly string[]>): Promise<boolean> {
+  async #ground(kept: ReadonlySet<string>, grounds: Map<string, string | null>): Promise<boolean> {
     let isKnown = true;
     for (const row of this.#outline.checkpoints.toReversed()) {
       const place = entryPlace(row);
@@ -145,26 +144,21 @@ export class PrunePlanner {
       const line = await this.#lineOf(row);
       for (const [index, id] of line.entries()) {
         // What one of them is built on is part of the same line.
-        grounds.set(entryPlace({ ...row, checkpoint_id: id }), line.slice(index + 1));
+        grounds.set(entryPlace({ ...row, checkpoint_id: id }), line[index + 1] ?? null);
       }
     }
     return isKnown;
   }
 
   /** A checkpoint and its ancestors, as far up as one of them has no channel whose value is further up. */
-  async #lineOf({ checkpoint_ns, checkpoint_id }: CheckpointOutline): Promise<string[]> {
+  async #lineOf(key: CheckpointOutline): Promise<string[]> {
     const line: string[] = [];
     let open = new Set<string>();
-    let next: string | null = checkpoint_id;
-    while (next !== null) {
-      const page = await this.#driver.chain(this.#threadId, checkpoint_ns, next, PAGE);
-      for (const { row } of page) {
-        const body = await this.#bodyOf(row);
-        line.push(row.checkpoint_id);
-        open = new Set([...open, ...deltaChannelsOf(body.metadata)].filter((channel) => !isStoredIn(body, channel)));
-        if (open.size === 0) return line;
-      }
-      next = page.length < PAGE ? null : (page.at(-1)?.row.parent_id ?? null);
+    for await (const row of ancestry(this.#driver, key)) {
+      const body = await this.#bodyOf(row);
+      line.push(row.checkpoint_id);
+      open = new Set([...open, ...deltaChannelsOf(body.metadata)].filter((channel) => !isStoredIn(body, channel)));
+      if (open.size === 0) return line;
     }
     return line;
   }

@@ -1,14 +1,17 @@
 import { fileURLToPath } from 'node:url';
+import { emptyCheckpoint, uuid6 } from '@langchain/langgraph-checkpoint';
 import { Pool } from 'pg';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RetentionKey, retentionSettings } from '../../src/config/retention-settings.ts';
 import { uuidv7 } from '../../src/core/ids.ts';
 import type { RetentionSettings } from '../../src/core/retention-settings.ts';
+import { Bookmarks } from '../../src/database/bookmarks.ts';
 import { Database } from '../../src/database/database.ts';
 import { Effects } from '../../src/database/effects.ts';
-import { Threads } from '../../src/database/threads.ts';
+import { type IdleThread, Threads } from '../../src/database/threads.ts';
 import { openRetention } from '../../src/engine/open-retention.ts';
+import { ThreadPruner } from '../../src/engine/thread-pruner.ts';
 import { openState } from '../../src/state/open-state.ts';
 import { StateStores } from '../../src/state/state-stores.ts';
 import { call } from './fixtures/call.ts';
@@ -135,6 +138,63 @@ describe('POST /threads/prune', () => {
     ]) {
       expect(await prune({ thread_ids, ...body })).toMatchObject({ status: 422 });
     }
+  });
+
+  it('is ended by what happens after it was decided what is to go, and between two batches', async () => {
+    const database = new Database({ url: String(server.config.databaseUrl), log, applicationName: 'test' });
+    const saver = await openState({ url: database.url, log, pool: database.pool });
+    const id = await used();
+    // More than go at once.
+    const ids = Array.from({ length: 600 }, (_, n) => uuid6(n));
+    await Promise.all(
+      ids.map((checkpoint_id, n) =>
+        saver.put(
+          { configurable: { thread_id: id, checkpoint_ns: 'old', checkpoint_id: ids[n - 1] } },
+          { ...emptyCheckpoint(), id: checkpoint_id },
+          { source: 'loop', step: n, parents: {} },
+          {},
+        ),
+      ),
+    );
+    const left = async () => (await saver.outline(id)).checkpoints.length;
+    const all = await left();
+    const happens: Record<string, () => Promise<unknown>> = {};
+    /** Whatever happens then, nothing of this waits for it with the thread's lock. */
+    const after = (what: string) => happens[what]?.().finally(() => delete happens[what]);
+    const prunePlan = saver.prunePlan.bind(saver);
+    saver.prunePlan = async (...asked) => {
+      const plan = await prunePlan(...asked);
+      await after('plan');
+      return plan;
+    };
+    class Watched extends Threads {
+      override async whileIdle<T>(threadId: string, work: (thread: IdleThread) => Promise<T>) {
+        const before = await left();
+        const done = await super.whileIdle(threadId, work);
+        if ((await left()) < before) await after('batch');
+        return done;
+      }
+    }
+    const pruner = new ThreadPruner({
+      threads: new Watched(database),
+      bookmarks: new Bookmarks(database),
+      effects: new Effects(database),
+      stores: { of: () => saver },
+      log,
+    });
+    const { checkpoint_id } = (await saver.outline(id)).checkpoints[3] ?? {};
+    happens['plan'] = () => call(threads(`/${id}/bookmarks`), 'POST', { checkpoint_id, name: 'this' });
+    expect(await pruner.prune(id, { keep_last: 1 })).toBe('busy');
+    expect(await left()).toBe(all);
+    happens['batch'] = () => server.client.threads.updateState(id, { values: { log: ['by hand'] } });
+    expect(await pruner.prune(id, { keep_last: 1 })).toMatchObject({ checkpoints: 500 });
+    expect(await left()).toBe(all - 500 + 1);
+    expect(await pruner.prune(id, { keep_last: 1 })).toMatchObject({ checkpoints: all - 500 - 2 });
+    expect((await historyOf(id)).map(({ checkpoint }) => checkpoint.checkpoint_id)).toContain(checkpoint_id);
+    expect((await server.client.threads.getState(id)).values).toMatchObject({
+      log: expect.arrayContaining(['by hand']),
+    });
+    await database.close();
   });
 
   it('while runs begin and end, no state is lost', async () => {

@@ -100,6 +100,12 @@ async function live(graph: Everything, thread_id: string, random: (below: number
 
 const placeOf = ({ checkpoint_ns, checkpoint_id }: CheckpointKey): string => `${checkpoint_ns} ${checkpoint_id}`;
 
+async function prune(saver: DurableSaver, threadId: string, rule: RetentionRule): Promise<CheckpointKey[]> {
+  const { checkpoints } = await saver.prunePlan(threadId, rule);
+  await saver.remove(threadId, checkpoints);
+  return checkpoints;
+}
+
 /** Its state in full, but for what the neighbours are called. */
 async function read(graph: Pick<Everything, 'getState'>, thread_id: string, key: CheckpointKey): Promise<unknown> {
   const configurable = { thread_id, checkpoint_ns: '', checkpoint_id: key.checkpoint_id };
@@ -153,7 +159,7 @@ describe.each(Object.entries(STORES))('%s', (name, open) => {
     const bookmarks = seed % 2 === 0 ? [bookmark] : [];
     const plan = await saver.prunePlan(thread_id, rule, bookmarks);
     expect(await saver.outline(thread_id)).toEqual(before);
-    await saver.prune(thread_id, rule, bookmarks);
+    await saver.remove(thread_id, plan.checkpoints);
     const after = await saver.outline(thread_id);
     const gone = new Set(plan.checkpoints.map(placeOf));
     expect(after.checkpoints.map(placeOf)).toEqual(before.checkpoints.map(placeOf).filter((place) => !gone.has(place)));
@@ -187,8 +193,7 @@ describe.each(Object.entries(STORES))('%s', (name, open) => {
     const { checkpoints } = await saver.outline(naive?.configurable.thread_id ?? '');
     await saver.remove(naive?.configurable.thread_id ?? '', checkpoints.slice(0, -1));
     expect((await graph.getState(naive ?? {})).values.items).toEqual([]);
-    const plan = await saver.prune(kept?.configurable.thread_id ?? '', { keep_last: 1 });
-    expect(plan.checkpoints).toEqual([]);
+    expect(await prune(saver, kept?.configurable.thread_id ?? '', { keep_last: 1 })).toEqual([]);
     expect((await graph.getState(kept ?? {})).values.items).toHaveLength(11);
   });
 
@@ -201,7 +206,7 @@ describe.each(Object.entries(STORES))('%s', (name, open) => {
       .compile({ checkpointer: saver });
     const config = { configurable: { thread_id: randomUUID() }, recursionLimit: 50 };
     await graph.invoke({ n: 1 }, config);
-    const { checkpoints } = await saver.prune(config.configurable.thread_id, { keep_last: 1 });
+    const checkpoints = await prune(saver, config.configurable.thread_id, { keep_last: 1 });
     expect(checkpoints.length).toBeGreaterThan(25);
     expect((await graph.getState(config)).values.items).toHaveLength(37);
     expect((await graph.invoke({ n: 37 }, config)).items).toHaveLength(38);
@@ -212,7 +217,7 @@ describe.each(Object.entries(STORES))('%s', (name, open) => {
     const graph = line(saver);
     for (const v of ['1', '2', '3']) await graph.invoke({ v }, { configurable: { thread_id } });
     const state = await graph.getState({ configurable: { thread_id } });
-    await saver.prune(thread_id, { keep_last: 1 });
+    await prune(saver, thread_id, { keep_last: 1 });
     const { checkpoints, writes, values } = await saver.outline(thread_id);
     expect([checkpoints.length, writes.length]).toEqual([1, 0]);
     expect(values.map(({ id }) => id).toSorted()).toEqual([...new Set(checkpoints[0]?.value_ids)].toSorted());
@@ -240,7 +245,7 @@ describe.each(Object.entries(STORES))('%s', (name, open) => {
     const asking = await graph.getState(config);
     const [, first] = await historyOf(graph, config);
     await graph.updateState(first?.config ?? {}, { answers: ['by hand'] }, 'ask');
-    await saver.prune(thread_id, { keep_last: 1 });
+    await prune(saver, thread_id, { keep_last: 1 });
     expect((await graph.getState(asking.config)).tasks[0]?.interrupts[0]?.value).toBe('first?');
     const { checkpoint_id } = asking.config.configurable as CheckpointKey;
     expect((await saver.outline(thread_id)).checkpoints.map((row) => row.checkpoint_id)).toContain(checkpoint_id);
@@ -253,7 +258,7 @@ describe.each(Object.entries(STORES))('%s', (name, open) => {
     await graph.invoke({ v: '1' }, config);
     const [, , afterA] = await historyOf(graph, config);
     await graph.invoke(null, await graph.updateState(afterA?.config ?? {}, { v: '2' }));
-    await saver.prune(thread_id, { keep_last: 1 });
+    await prune(saver, thread_id, { keep_last: 1 });
     const left = await historyOf(graph, config);
     expect(left.map(({ values }) => values.log)).toEqual([['a(1)', 'b(2)', 'c(2)'], ['a(1)']]);
     expect(left[1]?.config).toEqual(afterA?.config);
@@ -270,11 +275,11 @@ describe.each(Object.entries(STORES))('%s', (name, open) => {
     await graph.invoke(new Command({ resume: 'yes' }), config);
     await graph.invoke({}, config);
     expect(await namespaces()).toBe(3);
-    await saver.prune(thread_id, { keep_last: 1 });
+    await prune(saver, thread_id, { keep_last: 1 });
     expect(await namespaces()).toBe(2);
     const { log } = await graph.invoke(new Command({ resume: 'again' }), config);
     expect(log).toContain('answer again');
-    await saver.prune(thread_id, { keep_last: 1 });
+    await prune(saver, thread_id, { keep_last: 1 });
     expect(await namespaces()).toBe(1);
   });
 });

@@ -1,6 +1,7 @@
 import type { PoolClient } from 'pg';
 import { FencedError } from '../../../core/errors.ts';
 import type { CheckpointKey } from '../../checkpoint-driver.ts';
+import { nearestKept, placeOf } from '../../checkpoint-query.ts';
 import { toKey } from '../text-key.ts';
 
 /** Those that go, as far as they are here. */
@@ -25,20 +26,17 @@ where c.thread_id = $1 and c.parent_writes is not null and ${isGone('c.checkpoin
   )
 on conflict do nothing`;
 
-/** A child that stays becomes one of the nearest ancestor that stays; what led to it from the parent goes with the parent. */
-const ADOPT = `with recursive ${GONE},
-step as (
-  select c.checkpoint_ns, c.checkpoint_id, gone.parent_id as ancestor
-  from baton_state.checkpoints c join gone on gone.checkpoint_ns = c.checkpoint_ns and gone.checkpoint_id = c.parent_id
-  where c.thread_id = $1 and not ${isGone('c.checkpoint_id')}
-  union all
-  select step.checkpoint_ns, step.checkpoint_id, gone.parent_id
-  from step join gone on gone.checkpoint_ns = step.checkpoint_ns and gone.checkpoint_id = step.ancestor
-)
-update baton_state.checkpoints c set parent_id = step.ancestor, parent_writes = null, parent_value_ids = null
-from step
-where c.thread_id = $1 and c.checkpoint_ns = step.checkpoint_ns and c.checkpoint_id = step.checkpoint_id
-  and (step.ancestor is null or not ${isGone('step.ancestor')})`;
+/** Those that go, and their children. */
+const AFFECTED = `with key as (select * from unnest($2::text[], $3::text[]))
+select checkpoint_ns, checkpoint_id, parent_id, (checkpoint_ns, checkpoint_id) in (table key) as goes
+from baton_state.checkpoints
+where thread_id = $1 and ((checkpoint_ns, checkpoint_id) in (table key) or (checkpoint_ns, parent_id) in (table key))`;
+
+/** What led to it from the parent goes with the parent. */
+const ADOPT = `update baton_state.checkpoints c
+set parent_id = child.parent_id, parent_writes = null, parent_value_ids = null
+from unnest($2::text[], $3::text[], $4::text[]) child (checkpoint_ns, checkpoint_id, parent_id)
+where c.thread_id = $1 and c.checkpoint_ns = child.checkpoint_ns and c.checkpoint_id = child.checkpoint_id`;
 
 const DELETE = `with gone as (
   delete from baton_state.checkpoints
@@ -53,6 +51,8 @@ const SWEEP_VALUES = `delete from baton_state.values where thread_id = $1 and id
   select unnest(value_ids) from baton_state.writes where thread_id = $1
 )`;
 
+type RemovedKeys = [thread: string, namespaces: string[], ids: string[]];
+
 /** Within a transaction. @throws FencedError when its token is refused. */
 export async function removeCheckpoints(
   client: PoolClient,
@@ -61,15 +61,39 @@ export async function removeCheckpoints(
   token?: number,
 ): Promise<void> {
   const thread = toKey(threadId);
-  const keys = [
+  const keys: RemovedKeys = [
     thread,
     checkpoints.map(({ checkpoint_ns }) => toKey(checkpoint_ns)),
     checkpoints.map(({ checkpoint_id }) => toKey(checkpoint_id)),
   ];
   const fence = await lockThread(client, thread);
   if (token !== undefined && (fence === null || fence > token)) throw new FencedError(threadId);
-  for (const text of [KEEP_WRITES, ADOPT, DELETE]) await client.query(text, keys);
+  await client.query(KEEP_WRITES, keys);
+  await adoptChildren(client, keys);
+  await client.query(DELETE, keys);
   await sweepValues(client, thread);
+}
+
+interface Affected extends Omit<CheckpointKey, 'thread_id'> {
+  parent_id: string | null;
+  goes: boolean;
+}
+
+/** A child that stays becomes one of the nearest ancestor that stays. */
+async function adoptChildren(client: PoolClient, keys: RemovedKeys): Promise<void> {
+  const [thread_id] = keys;
+  const { rows } = await client.query<Affected>(AFFECTED, keys);
+  const gone = new Map(
+    rows.flatMap(({ goes, parent_id, ...key }) => (goes ? [[placeOf({ thread_id, ...key }), parent_id]] : [])),
+  );
+  const children = rows.filter(({ goes }) => !goes);
+  if (children.length === 0) return;
+  await client.query(ADOPT, [
+    thread_id,
+    children.map(({ checkpoint_ns }) => checkpoint_ns),
+    children.map(({ checkpoint_id }) => checkpoint_id),
+    children.map((child) => nearestKept({ thread_id, ...child }, gone)),
+  ]);
 }
 
 /** Waits for fenced writes on their way and makes later ones wait. Returns the fence; null: there is none. */
