@@ -12,7 +12,8 @@ export async function blobs({ dryRun, olderThan, words, ...options }: CliOptions
     if (report === null) throw new InvalidInputError('BLOB_URL is not set: there is no blob store to sweep');
     const { stale, unused, unknown } = report;
     const done = dryRun ? 'would be' : 'were';
-    console.log(`${stale} references to values that their threads no longer have ${done} released`);
+    const then = dryRun ? ', and then what nothing else refers to deleted' : '';
+    console.log(`${stale} references to values that their threads no longer have ${done} released${then}`);
     console.log(`${unused.count} objects that nobody uses ${done} deleted: ${unused.bytes} bytes`);
     console.log(`${unknown.count} objects that no row knows ${done} deleted: ${unknown.bytes} bytes`);
   });

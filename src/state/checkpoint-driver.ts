@@ -78,7 +78,7 @@ export interface StoredSizes {
   blobs?: BlobSizes;
 }
 
-export interface BlobSizes {
+interface BlobSizes {
   values: { count: number; bytes: number };
   files: { count: number; bytes: number };
 }

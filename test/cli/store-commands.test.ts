@@ -69,7 +69,7 @@ describe('the commands of a project that moves to an encrypted store', () => {
     expect(await baton.exit).toBe(0);
     expect(baton.output).toBe(
       [
-        '1 references to values that their threads no longer have would be released',
+        '1 references to values that their threads no longer have would be released, and then what nothing else refers to deleted',
         '0 objects that nobody uses would be deleted: 0 bytes',
         '0 objects that no row knows would be deleted: 0 bytes\n',
       ].join('\n'),
