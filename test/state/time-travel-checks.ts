@@ -78,13 +78,12 @@ export const CHECKS: Record<string, Check> = {
   },
 
   'a DeltaChannel reads back in the order in which it was built, after a fan-out': async (saver, durability) => {
-    for (let round = 0; round < 4; round += 1) {
-      const graph = fanOut(saver, 3);
-      const config = { ...thread(), durability, recursionLimit: 50 };
-      const { items } = await graph.invoke({}, config);
-      expect(items).toHaveLength(15);
-      expect((await graph.getState(config)).values.items).toEqual(items);
-    }
+    const graph = fanOut(saver, 3);
+    const config = { ...thread(), durability, recursionLimit: 50 };
+    // Three times five writers, whose ids are random: they are hardly ever in order by chance.
+    const { items } = await graph.invoke({}, config);
+    expect(items).toHaveLength(15);
+    expect((await graph.getState(config)).values.items).toEqual(items);
   },
 };
 
