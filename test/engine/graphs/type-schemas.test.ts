@@ -37,7 +37,7 @@ class Project {
   static async open(files: Record<string, string>, { compiler = true } = {}): Promise<Project> {
     const project = new Project(await mkdtemp(join(folder, 'project-')));
     // The declarations of browsers would only take time.
-    await project.write({ 'tsconfig.json': '{ "compilerOptions": { "lib": ["es2022"], "types": [] } }', ...files });
+    await project.write({ 'tsconfig.json': '{ "compilerOptions": { "lib": ["es5"], "types": [] } }', ...files });
     if (compiler) await symlink(join(ROOT, 'node_modules'), join(project.dir, 'node_modules'));
     return project;
   }
@@ -148,7 +148,7 @@ describe('a graph whose state only TypeScript knows', () => {
       'src/graph.ts': `import type { Name } from './name.ts'; ${graphOf('{ name: Name }')}`,
       'src/name.ts': 'export type Name = string;',
       'tsconfig.json': '{ "extends": "./base.json" }',
-      'base.json': '{ "compilerOptions": { "lib": ["es2022"], "types": [] } }',
+      'base.json': '{ "compilerOptions": { "lib": ["es5"], "types": [] } }',
     });
     const source = project.source('src/graph.ts');
     const nameOf = async (types: TypeSchemas) => (await types.read(source)).state_schema?.['properties'];

@@ -55,24 +55,15 @@ describe('the disk bucket', () => {
 describe('the page scanner', { timeout: 120_000 }, () => {
   const scanned = samples().find(({ scan }) => scan)!;
 
-  test('reads a page that stands on its head', async () => {
-    const pdf = await drawPdf({ ...scanned, scan: { degrees: 181 } });
-    const { pages, confidence } = await new PageScanner().read(pdf);
-    expect(pages[0]).toContain(scanned.truth.invoice.number);
-    expect(confidence).toBeGreaterThan(80);
-  });
-
-  test('stops when the run is cancelled, and reads the next document', async () => {
+  test('reads a page that stands on its head, after one that was cancelled and one that cannot be drawn', async () => {
     const scanner = new PageScanner();
     const onItsHead = await drawPdf({ ...scanned, scan: { degrees: 181 } });
     await expect(scanner.read(onItsHead, AbortSignal.timeout(1000))).rejects.toThrow('timeout');
-    expect((await scanner.read(await drawPdf(scanned))).pages[0]).toContain(scanned.truth.invoice.supplier);
-  });
-
-  test('fails on a file that cannot be drawn, and reads the next document', async () => {
-    const scanner = new PageScanner();
     await expect(scanner.read(new TextEncoder().encode('%PDF-1.7 broken'))).rejects.toThrow('PDF');
-    expect((await scanner.read(await drawPdf(scanned))).pages).toHaveLength(1);
+    const { pages, confidence } = await scanner.read(onItsHead);
+    expect(pages).toHaveLength(1);
+    expect(pages[0]).toContain(scanned.truth.invoice.number);
+    expect(confidence).toBeGreaterThan(80);
   });
 });
 
