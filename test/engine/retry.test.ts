@@ -37,7 +37,7 @@ async function serve(worker: boolean): Promise<void> {
     databaseUrl: postgres.url,
     stateUrl: postgres.url,
     role: { api: true, worker },
-    worker: { maxAttempts: 3 },
+    worker: { maxAttempts: 3, pollMs: 50 },
     decorate: { database: losingEnds },
   });
   client = new Client({ apiUrl: baton.url, callerOptions: { maxRetries: 0 } });
