@@ -29,6 +29,11 @@ export class ServiceError extends Error {
   }
 }
 
+/** Whether what is kept cannot be read, now or ever: to try again is in vain. */
+export function isUnreadable(error: unknown): boolean {
+  return error instanceof ServiceError && error.code === 'unreadable_value';
+}
+
 /** The named thing does not exist, or the caller may not know that it does. */
 export class NotFoundError extends ServiceError {
   override readonly name = 'NotFoundError';

@@ -8,7 +8,7 @@ import { CHANNELS } from './channels.ts';
 import { breaksReference, type Database, type Queryable } from './database.ts';
 import { Filter, pageClause, type Page } from './filter.ts';
 import { enqueueRun, runColumns, type RunPlan } from './runs.ts';
-import type { Cells } from './sealing/cells.ts';
+import { type Cells, metadataInClear } from './sealing/cells.ts';
 import { lockThread } from './threads.ts';
 
 const COLUMNS = `cron_id, assistant_id, thread_id, on_run_completed, end_time, schedule, timezone, created_at, updated_at,
@@ -96,6 +96,7 @@ export class Crons implements Guarded<Crons> {
     return row ? shownCron(row) : null;
   }
 
+  /** One that cannot be opened is shown without what is sealed. */
   async search(filter: CronFilter, page: CronPage): Promise<Cron[]> {
     this.#db.sealing?.requireClear(filter.metadata, 'metadata');
     const conditions = cronConditions(filter, this.#access);
@@ -109,10 +110,12 @@ export class Crons implements Guarded<Crons> {
       updated_at: 'updated_at',
     };
     const order = pageClause(conditions, page, columns, 'cron_id');
-    const rows = await this.#db.query<ShownRow>(
-      `select ${COLUMNS} from baton.crons ${conditions.where} ${order}`,
-      conditions.values,
-    );
+    const text = `select ${COLUMNS} from baton.crons ${conditions.where} ${order}`;
+    const rows = await this.#db.queryEach<ShownRow>(text, conditions.values, ({ metadata }) => ({
+      metadata: metadataInClear(metadata),
+      payload: {},
+      auth_user: null,
+    }));
     return rows.map(shownCron);
   }
 

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { Client, DatabaseError, Pool, types, type PoolConfig } from 'pg';
+import { ServiceError } from '../core/errors.ts';
 import { Listener } from './listener.ts';
 import { type Cells, plainCells } from './sealing/cells.ts';
 import type { Sealing } from './sealing/sealing.ts';
@@ -27,9 +28,11 @@ export class Database implements Queryable {
   sealing: Sealing | null = null;
   /** Statement text -> name: each text is parsed and planned once a connection. Only for texts from the source, never built ones. */
   readonly #names = new Map<string, string>();
+  readonly #log: Logger;
 
   constructor({ url, log, applicationName, maxConnections = 20, onLost }: DatabaseOptions) {
     this.url = url;
+    this.#log = log;
     const options: PoolConfig = {
       connectionString: url,
       application_name: applicationName,
@@ -55,6 +58,21 @@ export class Database implements Queryable {
   async query<T>(text: string, values: readonly unknown[] = []): Promise<T[]> {
     const { rows } = await this.pool.query({ text, values: [...values] });
     return this.#opened(rows as T[]);
+  }
+
+  /** As `query`; but a row that cannot be opened keeps no other from being shown: of it `spoilt` says what is. */
+  async queryEach<T>(
+    text: string,
+    values: readonly unknown[],
+    spoilt: (row: T, error: ServiceError) => Partial<T>,
+  ): Promise<T[]> {
+    const { rows } = await this.pool.query({ text, values: [...values] });
+    await this.sealing?.openEach(rows as T[], (row, error) => {
+      if (!(error instanceof ServiceError)) throw error;
+      this.#log.warn({ err: error }, 'a row of a list cannot be opened');
+      Object.assign(row as object, spoilt(row, error));
+    });
+    return rows as T[];
   }
 
   /** What writes the columns of a thread; '' = of no thread. Not within a transaction. */

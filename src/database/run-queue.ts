@@ -1,6 +1,6 @@
 import type { AuthUser } from '../core/caller.ts';
 import { PARK_REASONS, type Parking, type ParkReason } from '../core/effect.ts';
-import { FencedError, messageOf } from '../core/errors.ts';
+import { FencedError } from '../core/errors.ts';
 import { END_EVENT } from '../core/run-event.ts';
 import type { CancelAction, Run, RunError, RunStatus } from '../core/run.ts';
 import { DEFAULT_STORE } from '../core/state-store.ts';
@@ -8,7 +8,6 @@ import type { ThreadOutcome } from '../core/thread.ts';
 import { CHANNELS, notifyEvents } from './channels.ts';
 import { breaksUnique, type Database } from './database.ts';
 import { NEVER } from './runs.ts';
-import type { Sealing } from './sealing/sealing.ts';
 import { lockThread, outcomeValues, SETTLE, showOutcome } from './threads.ts';
 
 /** A run in the hands of a worker. */
@@ -79,7 +78,9 @@ export class RunQueue {
   }): Promise<ClaimedRun[]> {
     try {
       const runs = await this.#db.preparedAsStored<ClaimedRun>(CLAIM, [workerId, graphIds, limit, leaseMs]);
-      return this.#db.sealing === null ? runs : await openEach(this.#db.sealing, runs);
+      // One that cannot be read must not keep others from their worker.
+      await this.#db.sealing?.openEach(runs, (run, fault) => Object.assign(run, { fault }));
+      return runs;
     } catch (error) {
       // Two workers may both see a thread as idle; the index lets one of them have it. The other looks again later.
       if (breaksUnique(error, 'runs_one_running_per_thread')) return [];
@@ -220,18 +221,6 @@ export class RunQueue {
     );
     return rows.map((row) => row.thread_id);
   }
-}
-
-/** One that cannot be read must not keep others from their worker. */
-async function openEach(sealing: Sealing, runs: ClaimedRun[]): Promise<ClaimedRun[]> {
-  for (const run of runs) {
-    try {
-      await sealing.open([run]);
-    } catch (error) {
-      run.fault = error instanceof Error ? error : new Error(messageOf(error));
-    }
-  }
-  return runs;
 }
 
 /** When the first of the effects $4 can go on. */

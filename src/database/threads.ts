@@ -1,12 +1,13 @@
 import { Access, type Guarded } from '../core/access.ts';
 import { BusyError, InvalidInputError, NotFoundError } from '../core/errors.ts';
 import type { Json, JsonObject } from '../core/json.ts';
-import type { Thread, ThreadOutcome, ThreadStatus, ThreadTtl, TtlStrategy } from '../core/thread.ts';
+import type { Thread, ThreadOutcome, ThreadTtl, TtlStrategy } from '../core/thread.ts';
 import { DEFAULT_STORE, OtherStoreError } from '../core/state-store.ts';
 import { CHANNELS, notifyEvents } from './channels.ts';
 import type { Database, Queryable } from './database.ts';
-import { Filter, pageClause, type Page } from './filter.ts';
+import { pageClause, type Page } from './filter.ts';
 import { KEY_CACHE_MS } from './sealing/thread-keys.ts';
+import { spoiltThread, threadConditions, type ThreadFilter } from './thread-search.ts';
 
 const COLUMNS = `thread_id, status, metadata, config, values, interrupts, error, created_at, updated_at, state_updated_at,
   nullif(state_store, '${DEFAULT_STORE}') state_store`;
@@ -46,12 +47,6 @@ export interface IdleThread extends Pick<ThreadPlace, 'state_store' | 'at'> {
   keepIn: (store: string) => Promise<void>;
 }
 
-export interface ThreadFilter {
-  ids?: string[] | undefined;
-  metadata?: JsonObject | undefined;
-  values?: JsonObject | undefined;
-  status?: ThreadStatus | undefined;
-}
 type ThreadSort = 'thread_id' | 'status' | 'created_at' | 'updated_at' | 'state_updated_at';
 export type ThreadPage = Page<ThreadSort>;
 
@@ -340,6 +335,7 @@ export class Threads implements Guarded<Threads> {
     return row ?? null;
   }
 
+  /** One that cannot be opened is shown without what is sealed; its `error` says why. */
   async search(filter: ThreadFilter, page: ThreadPage): Promise<Thread[]> {
     this.#requireClear(filter);
     const conditions = threadConditions(filter, this.#access);
@@ -351,7 +347,8 @@ export class Threads implements Guarded<Threads> {
       state_updated_at: 'state_updated_at',
     };
     const order = pageClause(conditions, page, columns, 'thread_id');
-    return this.#db.query(`select ${COLUMNS} from baton.threads ${conditions.where} ${order}`, conditions.values);
+    const text = `select ${COLUMNS} from baton.threads ${conditions.where} ${order}`;
+    return this.#db.queryEach<Thread>(text, conditions.values, spoiltThread);
   }
 
   async count(filter: ThreadFilter): Promise<number> {
@@ -387,16 +384,6 @@ type CopiedThread = Pick<Thread, 'thread_id' | 'config'> & ThreadOutcome & { sta
 
 /** Longer than any process keeps a key in memory. */
 const ID_RESTS_MS = KEY_CACHE_MS + 10_000;
-
-function threadConditions({ ids, metadata, values, status }: ThreadFilter, access: Access): Filter {
-  return new Filter()
-    .within(access)
-    .and('temporary = ?', false)
-    .andIf('thread_id = any(?::uuid[])', ids)
-    .andIf('metadata @> ?', metadata)
-    .andIf('baton.searchable(values) @> ?', values)
-    .andIf('status = ?', status);
-}
 
 /**
  * Takes the thread's row lock: whoever enqueues, ends or cancels a run of it holds the same one. False when it is missing

@@ -1,5 +1,5 @@
 import { RunControl } from '@langchain/langgraph';
-import { ServiceError } from '../core/errors.ts';
+import { isUnreadable } from '../core/errors.ts';
 import type { CancelAction } from '../core/run.ts';
 import type { ClaimedRun } from '../database/run-queue.ts';
 
@@ -21,7 +21,7 @@ export class Attempt {
   /** The run. Throws what keeps it from being read now; what does so for good stays its `fault`. */
   readRun(): ClaimedRun {
     const { fault } = this.run;
-    if (fault && !(fault instanceof ServiceError && fault.code === 'unreadable_value')) throw fault;
+    if (fault && !isUnreadable(fault)) throw fault;
     return this.run;
   }
 

@@ -1,9 +1,10 @@
 import { isGraphDrained } from '@langchain/langgraph';
 import type { Logger } from 'pino';
+import { type Backoff, backoffMs } from '../core/backoff.ts';
 import { BUDGET_TASK, budgetQuestion, type Spent } from '../core/budget.ts';
 import { withUser } from '../core/caller.ts';
 import { outliveConnections } from '../core/connection-loss.ts';
-import { FencedError, messageOf, ServiceError } from '../core/errors.ts';
+import { FencedError, isUnreadable, messageOf, ServiceError } from '../core/errors.ts';
 import { END_EVENT } from '../core/run-event.ts';
 import type { RunError, RunKwargs, RunStatus } from '../core/run.ts';
 import type { Interrupt, ThreadOutcome } from '../core/thread.ts';
@@ -52,8 +53,8 @@ export interface ExecutorParts {
   log: Logger;
 }
 
-/** How long a run rests after an attempt broke off: what broke it may be broken still. */
-const BREAK_MS = 1000;
+/** How long a run rests after so many attempts, as the last one broke off: what broke it may be broken still. */
+const BREAK: Backoff = { firstMs: 1000, factor: 1.5, maxMs: 30_000 };
 
 /** Stops after which nobody wants what was not saved yet. */
 const DISCARDS = new Set<StopReason>(['rollback', 'lease_lost']);
@@ -104,7 +105,9 @@ export class Executor {
           { err: error, run_id: run.run_id, attempt: run.attempt },
           'an attempt broke off; the run will be taken up again',
         );
-        await outliveConnections(() => queue.release(run, { afterMs: BREAK_MS })).catch(() => undefined);
+        await outliveConnections(() => queue.release(run, { afterMs: backoffMs(run.attempt, BREAK) })).catch(
+          () => undefined,
+        );
       }
     }
     if (attempt.reason === 'lease_lost') await this.#tidyDeleted(run);
@@ -126,11 +129,10 @@ export class Executor {
     const saver = await this.#saverOf(attempt);
     if (saver === null) return;
     await saver.fence(run.thread_id, run.fencing_token);
-    const { resumes, idleAttempts, lastSeq } = run.attempt === 1 ? FIRST : await this.#lookBack(run, saver);
+    const { resumes, idleAttempts, lastSeq, fault = run.fault } = await this.#past(run, saver);
     const runLog = events.open(run, lastSeq);
-    const { name: error = '', message = '' } = run.fault ?? {};
-    if (run.fault || idleAttempts >= maxAttempts) {
-      const why = run.fault ? { error, message } : exhausted(idleAttempts);
+    if (fault || idleAttempts >= maxAttempts) {
+      const why = fault ? { error: fault.name, message: fault.message } : exhausted(idleAttempts);
       return this.#end(attempt, runLog, { kind: 'failed', error: why });
     }
     runLog.write('metadata', { run_id: run.run_id, attempt: run.attempt });
@@ -171,8 +173,18 @@ export class Executor {
     }
   }
 
-  /** How far the attempts before this one came. */
-  async #lookBack(run: ClaimedRun, saver: StateSaver): Promise<typeof FIRST> {
+  /** How far the attempts before this one came. What of it cannot be read is its `fault`: no attempt will read it. */
+  async #past(run: ClaimedRun, saver: StateSaver): Promise<Past> {
+    if (run.attempt === 1) return FIRST;
+    try {
+      return await this.#lookBack(run, saver);
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      return { ...FIRST, ...(await this.#parts.queue.begin(run, '')), fault: error as Error };
+    }
+  }
+
+  async #lookBack(run: ClaimedRun, saver: StateSaver): Promise<Past> {
     const { queue } = this.#parts;
     const latest = await saver.latest(run.thread_id);
     const progress = await queue.begin(run, `${latest?.checkpoint_id}+${latest?.pending_writes}`);
@@ -336,7 +348,10 @@ export class Executor {
     } catch (error) {
       if (isInfrastructure(error)) throw error;
       this.#parts.log.warn({ err: error, thread_id }, 'the state cannot be shown');
-      const thread = await threads.get(thread_id);
+      const thread = await threads.get(thread_id).catch((fault: unknown) => {
+        if (isUnreadable(fault)) return null;
+        throw fault;
+      });
       const { values = null, interrupts = {} } = thread ?? {};
       return { status: 'idle', values, interrupts, error: null, parkings: [] };
     }
@@ -345,8 +360,15 @@ export class Executor {
 
 const NONE: ReadonlySet<string> = new Set();
 
+interface Past {
+  resumes: boolean;
+  idleAttempts: number;
+  lastSeq: number;
+  fault?: Error;
+}
+
 /** What the first attempt need not look for. */
-const FIRST = { resumes: false, idleAttempts: 0, lastSeq: -1 };
+const FIRST: Past = { resumes: false, idleAttempts: 0, lastSeq: -1 };
 
 /**
  * Whether an earlier attempt has applied the run's input. A command is stored beside the checkpoint that it answers; an

@@ -217,8 +217,22 @@ describe('a server whose store is encrypted', () => {
       [one, two],
     );
     await expect(client.threads.get(one)).rejects.toThrow('put there from elsewhere');
+    const listed = await client.threads.search({ ids: made, sortBy: 'created_at', sortOrder: 'asc' });
+    expect(listed).toHaveLength(2);
+    expect(listed.find(({ thread_id }) => thread_id === two)).toEqual(await client.threads.get(two));
+    expect(listed.find(({ thread_id }) => thread_id === one)).toMatchObject({
+      status: 'idle',
+      metadata: { graph_id: 'line' },
+      config: {},
+      values: null,
+      interrupts: {},
+      error: {
+        message: expect.stringMatching(/^The values of thread .* cannot be opened: .*put there from elsewhere/),
+      },
+    });
     await pool.query(`update baton.threads set values = '{"forged": true}' where thread_id = $1`, [one]);
     await expect(client.threads.get(one)).rejects.toThrow('migrate=plain');
+    expect(JSON.stringify(await client.threads.search({ ids: made }))).not.toContain('forged');
     expect((await client.threads.get(two)).values).not.toBeNull();
     await client.threads.delete(one);
     await pool.query('update baton.runs set kwargs = $2 where thread_id = $1', [two, '{"input": "forged"}']);

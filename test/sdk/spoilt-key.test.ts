@@ -34,3 +34,42 @@ it('an encrypted store lets a key that opens nothing hold up only what is its ow
   await pool.end();
   await queue.stop();
 });
+
+it('a run whose thread lost its key fails and says so, and its thread is listed without what nobody can read', async () => {
+  const queue = await testServer({ worker: false, stateUrl: `encrypted+memory:`, settings: { encryption } });
+  const pool = new Pool({ connectionString: queue.baton.databaseUrl });
+  const settings = { encryption, stateUrl: `encrypted+${queue.baton.databaseUrl}` };
+  const first = await queue.restart({ worker: true, settings });
+  const made = ['new', 'begun'].map(async (note) => {
+    const { thread_id } = await first.client.threads.create({ metadata: { note } });
+    await first.client.runs.wait(thread_id, 'line', { input: { log: [] } });
+    return thread_id;
+  });
+  const ids = await Promise.all(made);
+  await first.baton.stop();
+  const runs = await Promise.all(ids.map((id) => queue.client.runs.create(id, 'line', { input: { log: [] } })));
+  // Somebody has seen it before.
+  await pool.query('update baton.runs set attempt = 1 where run_id = $1', [runs[1]?.run_id]);
+  await pool.query('delete from baton.thread_keys where thread_id = any($1)', [ids]);
+  const worker = await queue.restart({ worker: true, settings });
+  const ended = `select error is not null as told from baton.runs where run_id = any($1) and status = 'error'`;
+  await vi.waitFor(
+    async () => {
+      const { rows } = await pool.query(ended, [runs.map(({ run_id }) => run_id)]);
+      expect(rows).toEqual([{ told: true }, { told: true }]);
+    },
+    { timeout: 8000 },
+  );
+  for (const thread of await worker.client.threads.search({ ids })) {
+    expect(thread).toMatchObject({
+      status: 'error',
+      metadata: { graph_id: 'line' },
+      error: { message: expect.stringContaining('its key is gone') },
+    });
+    expect(thread.metadata).not.toHaveProperty('note');
+    await expect(worker.client.threads.get(thread.thread_id)).rejects.toThrow('its key is gone');
+  }
+  await pool.end();
+  await worker.baton.stop();
+  await queue.stop();
+});

@@ -95,6 +95,11 @@ export class SealedCells implements Cells {
   }
 }
 
+/** Of stored metadata what stands in clear. */
+export function metadataInClear(metadata: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(metadata).filter(([key]) => !key.startsWith(`${SEALED_FIELD}:`)));
+}
+
 /** Says nothing, so that it need not be sealed: SQL's own defaults are such. */
 export function isEmpty(value: unknown): boolean {
   if (value === null || value === undefined || value === '') return true;
