@@ -164,7 +164,8 @@ async function streamsOf({ pool, readings, sittings, faults }: Evidence): Promis
     });
   }
   const ends = await pool.query<{ run_id: string; ended_at: number }>(
-    `select run_id, extract(epoch from min(at))::float8 * 1000 ended_at from public.transitions
+    // When it was committed, and so could be known: a worker may be stopped between the two.
+    `select run_id, extract(epoch from min(pg_xact_commit_timestamp(xmin)))::float8 * 1000 ended_at from public.transitions
      where status not in ('pending', 'running') group by run_id`,
   );
   const endedAt = new Map(ends.rows.map(({ run_id, ended_at }) => [run_id, ended_at]));

@@ -10,7 +10,13 @@ import { startPostgres, type PostgresServer } from '../../src/database/embedded/
  * Without fsync, since no machine is lost here, only processes; what was committed has reached the system before it was
  * acknowledged.
  */
-const SETTINGS = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'on', max_connections: '200' };
+const SETTINGS = {
+  fsync: 'off',
+  full_page_writes: 'off',
+  synchronous_commit: 'on',
+  track_commit_timestamp: 'on',
+  max_connections: '200',
+};
 
 /** A Postgres of the suite's own, that can be killed. */
 export class Cluster {
