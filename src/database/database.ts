@@ -19,6 +19,9 @@ export interface DatabaseOptions {
   onLost?: () => void;
 }
 
+/** After which a listening connection that was asked is taken for lost. */
+const SILENCE_MS = 10_000;
+
 /** One pool and one listening connection to the control plane. Survives killed backends and restarts of the server. */
 export class Database implements Queryable {
   readonly pool: Pool;
@@ -36,14 +39,14 @@ export class Database implements Queryable {
     const options: PoolConfig = {
       connectionString: url,
       application_name: applicationName,
+      // On the pool within a transaction only: it gives a connection to one caller at a time.
+      pipeline: true,
       keepAlive: true,
       connectionTimeoutMillis: 10_000,
       types: { getTypeParser: parserOf },
     };
     this.pool = new Pool({
       ...options,
-      // Within a transaction only: the pool gives a connection to one caller at a time.
-      pipeline: true,
       max: maxConnections,
       statement_timeout: 60_000,
       idle_in_transaction_session_timeout: 60_000,
@@ -52,7 +55,7 @@ export class Database implements Queryable {
     // takes one out can do so only a moment later. What is under way on a lost one fails by itself.
     this.pool.on('connect', (client) => client.on('error', () => {}));
     this.pool.on('error', (error) => log.warn({ err: error }, 'an idle database connection was lost'));
-    this.listener = new Listener(() => new Client(options), log, onLost);
+    this.listener = new Listener(() => new Client({ ...options, query_timeout: SILENCE_MS }), log, onLost);
   }
 
   async query<T>(text: string, values: readonly unknown[] = []): Promise<T[]> {

@@ -5,26 +5,36 @@ import type { Logger } from 'pino';
 export type Hint = (payload: string | null) => void;
 
 const RETRY_MS = 250;
+const ASK_MS = 10_000;
 
 /**
  * LISTEN on one connection of its own, re-made whenever it is lost. Notifications are hints: a listener that hears null
  * looks for itself what it has missed.
+ *
+ * It is asked now and then: nothing is ever sent over it otherwise, and what stands in between may forget such a connection,
+ * of which no side would hear.
  */
 export class Listener {
   readonly #hints = new Map<string, Set<Hint>>();
   readonly #connect: () => pg.Client;
   readonly #onLost: () => void;
   readonly #log: Logger;
+  readonly #askMs: number;
   #client: pg.Client | null = null;
+  #asking: NodeJS.Timeout | null = null;
   #opening: Promise<void> | null = null;
   #retry: NodeJS.Timeout | null = null;
   #closed = false;
 
-  /** `onLost` is called whenever there is no connection, and at each failed try to make one. */
-  constructor(connect: () => pg.Client, log: Logger, onLost: () => void = () => undefined) {
+  /**
+   * @param connect Gives a client with a `query_timeout`: one that does not answer in that time is lost.
+   * @param onLost Called whenever there is no connection, and at each failed try to make one.
+   */
+  constructor(connect: () => pg.Client, log: Logger, onLost: () => void = () => undefined, askMs = ASK_MS) {
     this.#connect = connect;
     this.#onLost = onLost;
     this.#log = log;
+    this.#askMs = askMs;
   }
 
   /** Resolves when the database has taken the LISTEN. The returned function ends it. */
@@ -41,6 +51,7 @@ export class Listener {
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#retry) clearTimeout(this.#retry);
+    if (this.#asking) clearInterval(this.#asking);
     const client = this.#client;
     this.#client = null;
     await client?.end().catch(() => undefined);
@@ -67,6 +78,12 @@ export class Listener {
       throw error;
     }
     this.#client = client;
+    this.#asking ??= setInterval(() => this.#ask(), this.#askMs).unref();
+  }
+
+  #ask(): void {
+    const client = this.#client;
+    client?.query('select 1').catch((error: Error) => this.#lost(client, error));
   }
 
   #lost(client: pg.Client, error: Error | null): void {

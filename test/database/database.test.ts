@@ -1,8 +1,11 @@
 import { once, EventEmitter } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { Client } from 'pg';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isConnectionLost, outliveConnections } from '../../src/core/connection-loss.ts';
 import { Database } from '../../src/database/database.ts';
+import { Listener } from '../../src/database/listener.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { testDatabase } from '../postgres.ts';
 
@@ -75,5 +78,34 @@ describe('a lost connection', () => {
     const told = once(heard, 'hint');
     await killer.query(`select pg_notify('baton_test', 'again')`);
     expect(await told).toEqual(['again']);
+  });
+
+  it('of the listener of which nobody hears is noticed by asking', async () => {
+    const { host, port, user, password, database } = new Client(server.url) as Client & { password: string };
+    const joined: { client: Socket; upstream: Socket }[] = [];
+    const proxy = createServer((client) => {
+      const upstream = connect(host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port });
+      for (const socket of [client, upstream]) socket.on('error', () => undefined);
+      client.pipe(upstream).pipe(client);
+      joined.push({ client, upstream });
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const address = { host: '127.0.0.1', port: (proxy.address() as AddressInfo).port, user, password, database };
+    const connecting = () => new Client({ ...address, pipeline: true, query_timeout: 200 });
+    const listener = new Listener(connecting, log, () => undefined, 50);
+    const heard = new EventEmitter();
+    await listener.listen('baton_test', (payload) => void heard.emit('hint', payload));
+    const reconnected = once(heard, 'hint');
+    for (const { client, upstream } of joined) {
+      client.unpipe(upstream);
+      upstream.unpipe(client);
+    }
+    expect(await reconnected).toEqual([null]);
+    const told = once(heard, 'hint');
+    await open().query(`select pg_notify('baton_test', 'again')`);
+    expect(await told).toEqual(['again']);
+    await listener.close();
+    for (const { client, upstream } of joined) for (const socket of [client, upstream]) socket.destroy();
+    proxy.close();
   });
 });
