@@ -44,6 +44,7 @@ import type { StateCopySum } from './engine/state-copy.ts';
 import { type Sweeper, sweepersOf } from './engine/sweepers.ts';
 import { RunStreams } from './engine/streams.ts';
 import { openRetention, type RetentionParts } from './engine/open-retention.ts';
+import { tellLostState } from './engine/tell-lost-state.ts';
 import { ThreadStreams } from './engine/thread-streams.ts';
 import { ThreadStates } from './engine/thread-state.ts';
 import { PriceList } from './engine/usage/price-list.ts';
@@ -171,6 +172,7 @@ export class BatonServer {
   /** Listens, if it is an API's and `listen` is not false; loads the graphs; takes runs, if it is a worker's. */
   async start({ listen = true }: { listen?: boolean } = {}): Promise<void> {
     const { streams, database, sweepers, graphs, log } = this.#parts;
+    await tellLostState(this.#parts);
     await streams.start(database.listener);
     if (this.#role.api && listen) {
       const prefix = this.config.http.mountPrefix;

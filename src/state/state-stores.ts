@@ -1,6 +1,6 @@
 import { ConflictError } from '../core/errors.ts';
 import { DEFAULT_STORE, storeSetting } from '../core/state-store.ts';
-import { shownStateUrl } from '../core/state-url.ts';
+import { isMemory, shownStateUrl } from '../core/state-url.ts';
 import type { StateSaver } from './state-saver.ts';
 
 export interface StateStoresOptions {
@@ -73,6 +73,14 @@ export class StateStores {
 
   get all(): StateSaver[] {
     return [...this.#savers.values()];
+  }
+
+  /** Those that outlive the process, by each name under which rows name them. */
+  get lasting(): { name: string; shown: string; saver: StateSaver }[] {
+    return [...this.#urls].flatMap(([name, url]) => {
+      const saver = this.#savers.get(url);
+      return saver === undefined || isMemory(url) ? [] : [{ name, shown: shownStateUrl(url), saver }];
+    });
   }
 
   get checkpointsWritten(): number {

@@ -1,3 +1,8 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { uuidv7 } from '../../src/core/ids.ts';
 import { GRAPHS_FILE, testServer, type TestServer } from './fixtures/test-server.ts';
@@ -110,4 +115,33 @@ it('a store that langgraph.json has lost is missed clearly, by those threads onl
     await after.baton.stop();
     await before.stop();
   }
+});
+
+it('an address that was changed, and what it names has nothing of the threads that are kept there, is told of', async () => {
+  let logged = '';
+  const sink = new Writable({
+    write(chunk, _, done) {
+      logged += String(chunk);
+      done();
+    },
+  });
+  const folder = await mkdtemp(join(tmpdir(), 'baton-stores-'));
+  const at = (name: string) => kept('line', `sqlite:${join(folder, name)}`);
+  const first = await testServer({ graphs: at('old.db'), log: pino({ level: 'error' }, sink) });
+  const { thread_id } = await first.client.threads.create();
+  await first.client.runs.wait(thread_id, 'line', { input });
+  const again = async (name: string) => {
+    logged = '';
+    const server = await first.restart({ settings: { graphs: { ...first.config.graphs, ...at(name) } } });
+    await server.baton.stop();
+    return logged;
+  };
+  expect(await again('old.db')).toBe('');
+  const told = await again('new.db');
+  expect(told).toContain(thread_id);
+  expect(told).toMatch(
+    /baton\.graphs\.line\.state of langgraph\.json names sqlite:.*new\.db, which has no state of the threads/,
+  );
+  await first.stop();
+  await rm(folder, { recursive: true });
 });
