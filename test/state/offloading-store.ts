@@ -13,7 +13,9 @@ import { plainCodec } from '../../src/core/codec.ts';
 import { Blobs } from '../../src/database/blobs.ts';
 import { Database } from '../../src/database/database.ts';
 import { migrate } from '../../src/database/migrate.ts';
+import type { PutCheckpoint, PutWrites } from '../../src/state/checkpoint-driver.ts';
 import { PostgresDriver } from '../../src/state/drivers/postgres/postgres-driver.ts';
+import { toKey } from '../../src/state/drivers/text-key.ts';
 import { DurableSaver } from '../../src/state/durable-saver.ts';
 import { testDatabase } from '../postgres.ts';
 import type { TestStore } from './stores.ts';
@@ -29,6 +31,7 @@ export async function offloadingStore(): Promise<TestStore> {
   const blobs = new Blobs(database);
   const offload = new BlobOffload(new BlobVault({ store, blobs, leaseMs: 0 }), 0);
   const driver = await PostgresDriver.open({ url: testing.url, log });
+  const refused = noteRefused(driver);
   const saver = new DurableSaver({
     driver: offload.driver(driver),
     codec: offload.codec(plainCodec),
@@ -37,7 +40,7 @@ export async function offloadingStore(): Promise<TestStore> {
   const close = async (): Promise<void> => {
     await saver.close();
     try {
-      await check({ database, blobs, store });
+      await check({ database, blobs, store, refused });
     } finally {
       await database.close();
       await testing.drop();
@@ -51,16 +54,38 @@ interface Offloaded {
   database: Database;
   blobs: Blobs;
   store: BlobStore;
+  refused: ReadonlySet<string>;
+}
+
+/** The values of changes that the driver does not make, which fenced writers have uploaded before. */
+function noteRefused(driver: PostgresDriver): ReadonlySet<string> {
+  const refused = new Set<string>();
+  const note = async (change: PutCheckpoint | PutWrites, made: Promise<void>): Promise<void> => {
+    try {
+      await made;
+    } catch (error) {
+      for (const id of change.values.keys()) refused.add(`${toKey(change.row.thread_id)} ${id}`);
+      throw error;
+    }
+  };
+  const [put, putWrites] = [driver.put.bind(driver), driver.putWrites.bind(driver)];
+  driver.put = (change) => note(change, put(change));
+  driver.putWrites = (change) => note(change, putWrites(change));
+  return refused;
 }
 
 /** Each value that is stored has its object, with its content; once swept there are no others. */
-async function check({ database, blobs, store }: Offloaded): Promise<void> {
-  // What fenced writers made before they were refused. As BlobSweeper does, which knows of threads that are rows.
+async function check({ database, blobs, store, refused }: Offloaded): Promise<void> {
+  // As BlobSweeper does, which knows of threads that are rows.
   const stale = await database.query<{ thread_id: string; value_id: string; touch: number }>(
     `select thread_id, value_id, touch from baton.blob_refs ref where not exists
      (select from baton_state.values where values.thread_id = ref.thread_id and values.id = ref.value_id)`,
   );
-  for (const ref of stale) await blobs.release(ref.thread_id, [ref]);
+  for (const ref of stale) {
+    const name = `${ref.thread_id} ${ref.value_id}`;
+    assert(refused.has(name), `the value ${name} is gone, and its object was not released`);
+    await blobs.release(ref.thread_id, [ref]);
+  }
   await new BlobCollector({ store, blobs }).sweep({ olderThanMs: 0 });
   const stored = await database.query<{ id: string; body: Uint8Array }>('select id, body from baton_state.values');
   const named = new Set<string>();
