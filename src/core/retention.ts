@@ -1,3 +1,5 @@
+import { type CheckpointPlace, placeOf } from './checkpoint-place.ts';
+
 /** Which checkpoints of a thread may go. What both say may go, goes; at least one is given. */
 export interface RetentionRule {
   /** All but the newest so many of each namespace. */
@@ -7,14 +9,10 @@ export interface RetentionRule {
 }
 
 /** A checkpoint of a thread's history, as far as keeping it is concerned. */
-interface HistoryEntry {
-  checkpoint_ns: string;
-  checkpoint_id: string;
+interface HistoryEntry extends CheckpointPlace {
   parent_id: string | null;
   stored_at: Date;
 }
-
-type EntryKey = Pick<HistoryEntry, 'checkpoint_ns' | 'checkpoint_id'>;
 
 export interface History {
   /** In the order of storing. */
@@ -22,14 +20,10 @@ export interface History {
   /** By the namespace of a task, the checkpoint whose task it is, in the namespace above (`taskOf`). Others belong to none. */
   owners: ReadonlyMap<string, string>;
   /** What stays in any case. */
-  pinned: readonly EntryKey[];
-  /** By `entryPlace`, the id of the parent without which a checkpoint cannot be read; null: it needs none. */
+  pinned: readonly CheckpointPlace[];
+  /** By `placeOf`, the id of the parent without which a checkpoint cannot be read; null: it needs none. */
   grounds: ReadonlyMap<string, string | null>;
   now: Date;
-}
-
-export function entryPlace({ checkpoint_ns, checkpoint_id }: EntryKey): string {
-  return `${checkpoint_id}\0${checkpoint_ns}`;
 }
 
 /**
@@ -65,10 +59,10 @@ class Retention {
   constructor(history: History, rule: RetentionRule) {
     this.#history = history;
     this.#rule = rule;
-    this.#byPlace = new Map(history.entries.map((entry) => [entryPlace(entry), entry]));
+    this.#byPlace = new Map(history.entries.map((entry) => [placeOf(entry), entry]));
     this.#byNamespace = grouped(history.entries, ({ checkpoint_ns }) => checkpoint_ns);
     this.#owned = grouped(history.owners.keys(), (ns) =>
-      entryPlace({ checkpoint_ns: taskOf(ns)?.above ?? '', checkpoint_id: history.owners.get(ns) ?? '' }),
+      placeOf({ checkpoint_ns: taskOf(ns)?.above ?? '', checkpoint_id: history.owners.get(ns) ?? '' }),
     );
   }
 
@@ -94,11 +88,11 @@ class Retention {
     }
   }
 
-  #keep(key: EntryKey): void {
+  #keep(key: CheckpointPlace): void {
     const open = [key];
     for (let next = open.pop(); next !== undefined; next = open.pop()) {
       const { checkpoint_ns } = next;
-      const place = entryPlace(next);
+      const place = placeOf(next);
       if (this.#kept.has(place) || !this.#byPlace.has(place)) continue;
       this.#kept.add(place);
       const ground = this.#history.grounds.get(place) ?? null;
@@ -114,15 +108,15 @@ class Retention {
     const children = new Map<string, number>();
     for (const entry of this.#history.entries) {
       const parent = this.#parentOf(entry);
-      if (parent) children.set(entryPlace(parent), (children.get(entryPlace(parent)) ?? 0) + 1);
+      if (parent) children.set(placeOf(parent), (children.get(placeOf(parent)) ?? 0) + 1);
     }
     const found: HistoryEntry[] = [];
     const seen = new Set<string>();
     for (const place of this.#kept) {
       let entry = this.#byPlace.get(place);
-      while (entry !== undefined && !seen.has(entryPlace(entry))) {
-        seen.add(entryPlace(entry));
-        if ((children.get(entryPlace(entry)) ?? 0) > 1) found.push(entry);
+      while (entry !== undefined && !seen.has(placeOf(entry))) {
+        seen.add(placeOf(entry));
+        if ((children.get(placeOf(entry)) ?? 0) > 1) found.push(entry);
         entry = this.#parentOf(entry);
       }
     }
@@ -136,13 +130,13 @@ class Retention {
     for (const entry of this.#history.entries) {
       const isLasting = entry.checkpoint_ns !== '' && !this.#history.owners.has(entry.checkpoint_ns);
       if (isLasting) latest.set(entry.checkpoint_ns, entry);
-      else if (this.#kept.has(entryPlace(entry))) found.push(...latest.values());
+      else if (this.#kept.has(placeOf(entry))) found.push(...latest.values());
     }
     return found;
   }
 
   #parentOf({ checkpoint_ns, parent_id }: HistoryEntry): HistoryEntry | undefined {
-    return parent_id === null ? undefined : this.#byPlace.get(entryPlace({ checkpoint_ns, checkpoint_id: parent_id }));
+    return parent_id === null ? undefined : this.#byPlace.get(placeOf({ checkpoint_ns, checkpoint_id: parent_id }));
   }
 }
 

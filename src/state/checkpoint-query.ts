@@ -1,14 +1,10 @@
+import { type CheckpointPlace, placeOf } from '../core/checkpoint-place.ts';
 import { contains } from '../core/json-contains.ts';
 import type { CheckpointKey, CheckpointQuery } from './checkpoint-driver.ts';
 
-/** The key of a checkpoint within its thread. */
-export function placeOf({ checkpoint_ns, checkpoint_id }: CheckpointKey): string {
-  return `${checkpoint_id}\0${checkpoint_ns}`;
-}
-
 /** The parent of a checkpoint when others are removed. `gone`: the parent of each that is, by its place. */
 export function nearestKept(
-  row: CheckpointKey & { parent_id: string | null },
+  row: CheckpointPlace & { parent_id: string | null },
   gone: ReadonlyMap<string, string | null>,
 ): string | null {
   let parent = row.parent_id;

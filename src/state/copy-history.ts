@@ -1,4 +1,5 @@
 import type { ChannelVersions } from '@langchain/langgraph-checkpoint';
+import { placeOf } from '../core/checkpoint-place.ts';
 import { ConflictError, ServiceError } from '../core/errors.ts';
 import { fingerprints, type SavedStep } from './saved-steps.ts';
 import type { StateSaver } from './state-saver.ts';
@@ -37,13 +38,18 @@ export async function copyHistory({ from, to, threadId, toThreadId = threadId }:
     const prints = fingerprints(step);
     const known = there[copied.length];
     if (known === undefined) {
-      await putCheckpoint(to, toThreadId, step, versions.get(placeOf(step, step.parent_id)));
+      await putCheckpoint(
+        to,
+        toThreadId,
+        step,
+        versions.get(placeOf({ ...step, checkpoint_id: step.parent_id ?? '' })),
+      );
       added += 1;
     } else if (known.checkpoint !== prints.checkpoint || !isPrefix(known.writes, prints.writes)) {
       throw diverged(toThreadId);
     }
     await putWrites(to, toThreadId, { ...step, writes: step.writes.slice(known?.writes.length ?? 0) });
-    versions.set(placeOf(step, step.checkpoint.id), step.checkpoint.channel_versions);
+    versions.set(placeOf({ ...step, checkpoint_id: step.checkpoint.id }), step.checkpoint.channel_versions);
     copied.push(prints);
   }
   if (there.length > copied.length) throw diverged(toThreadId);
@@ -107,10 +113,6 @@ function verify(found: readonly Prints[], copied: readonly Prints[], threadId: s
 
 function isPrefix(start: readonly string[], whole: readonly string[]): boolean {
   return start.length <= whole.length && start.every((print, at) => print === whole[at]);
-}
-
-function placeOf({ checkpoint_ns }: SavedStep, checkpointId: string | null): string {
-  return `${checkpointId}\0${checkpoint_ns}`;
 }
 
 function diverged(threadId: string): ConflictError {

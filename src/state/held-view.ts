@@ -8,7 +8,8 @@ import type {
   StoredCheckpoint,
   Values,
 } from './checkpoint-driver.ts';
-import { matches, newestFirst, placeAfter, placeOf } from './checkpoint-query.ts';
+import { placeOf } from '../core/checkpoint-place.ts';
+import { matches, newestFirst, placeAfter } from './checkpoint-query.ts';
 
 export type HeldChange = PutCheckpoint | PutWrites;
 

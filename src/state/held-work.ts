@@ -1,5 +1,5 @@
 import type { PutCheckpoint } from './checkpoint-driver.ts';
-import { placeOf } from './checkpoint-query.ts';
+import { placeOf } from '../core/checkpoint-place.ts';
 import { type HeldChange, isCheckpoint } from './held-view.ts';
 import { isBelow, type WorkMeter } from './work-meter.ts';
 

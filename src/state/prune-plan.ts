@@ -1,5 +1,6 @@
 import { INTERRUPT } from '@langchain/langgraph-checkpoint';
-import { entryPlace, type History, keptEntries, type RetentionRule, taskOf } from '../core/retention.ts';
+import { placeOf } from '../core/checkpoint-place.ts';
+import { type History, keptEntries, type RetentionRule, taskOf } from '../core/retention.ts';
 import { ancestry } from './ancestry.ts';
 import type { CheckpointDriver, CheckpointKey, CheckpointOutline, ThreadOutline } from './checkpoint-driver.ts';
 import type { CheckpointReader } from './checkpoint-reader.ts';
@@ -58,11 +59,11 @@ export class PrunePlanner {
 
   #planOf(kept: ReadonlySet<string>): PrunePlan {
     const { checkpoints, writes, values } = this.#outline;
-    const stays = (key: CheckpointKey): boolean => kept.has(entryPlace(key));
+    const stays = (key: CheckpointKey): boolean => kept.has(placeOf(key));
     const gone = checkpoints.filter((key) => !stays(key));
-    const goes = new Set(gone.map(entryPlace));
-    const goneWrites = writes.filter((key) => goes.has(entryPlace(key)));
-    const left = [...checkpoints, ...writes].filter((row) => !goes.has(entryPlace(row)));
+    const goes = new Set(gone.map(placeOf));
+    const goneWrites = writes.filter((key) => goes.has(placeOf(key)));
+    const left = [...checkpoints, ...writes].filter((row) => !goes.has(placeOf(row)));
     const used = new Set(left.flatMap(({ value_ids }) => value_ids));
     const bytes = [...gone, ...goneWrites, ...values.filter(({ id }) => !used.has(id))].map((row) => row.bytes);
     return {
@@ -81,9 +82,9 @@ export class PrunePlanner {
     );
     const ledTo = new Map<string, string>();
     for (const [id, row] of own) {
-      if (!kept.has(entryPlace(row))) continue;
+      if (!kept.has(placeOf(row))) continue;
       for (let parent = own.get(row.parent_id ?? ''); parent; parent = own.get(parent.parent_id ?? '')) {
-        if (kept.has(entryPlace(parent))) break;
+        if (kept.has(placeOf(parent))) break;
         ledTo.set(parent.checkpoint_id, id);
       }
     }
@@ -115,11 +116,11 @@ export class PrunePlanner {
   /** Of those that would go: where a node still waits for an answer, and nothing was built on it. */
   async #questions(kept: ReadonlySet<string>, looked: Set<string>): Promise<CheckpointKey[]> {
     const { checkpoints, writes } = this.#outline;
-    const parents = new Set(checkpoints.map((row) => entryPlace({ ...row, checkpoint_id: row.parent_id ?? '' })));
-    const written = new Set(writes.map(entryPlace));
+    const parents = new Set(checkpoints.map((row) => placeOf({ ...row, checkpoint_id: row.parent_id ?? '' })));
+    const written = new Set(writes.map(placeOf));
     const found: CheckpointKey[] = [];
     for (const row of checkpoints) {
-      const place = entryPlace(row);
+      const place = placeOf(row);
       if (kept.has(place) || looked.has(place) || parents.has(place) || !written.has(place)) continue;
       looked.add(place);
       // A question of a task's subgraph is put in the graph above as well.
@@ -138,13 +139,13 @@ export class PrunePlanner {
   async #ground(kept: ReadonlySet<string>, grounds: Map<string, string | null>): Promise<boolean> {
     let isKnown = true;
     for (const row of this.#outline.checkpoints.toReversed()) {
-      const place = entryPlace(row);
+      const place = placeOf(row);
       if (!row.deltas || !kept.has(place) || grounds.has(place)) continue;
       isKnown = false;
       const line = await this.#lineOf(row);
       for (const [index, id] of line.entries()) {
         // What one of them is built on is part of the same line.
-        grounds.set(entryPlace({ ...row, checkpoint_id: id }), line[index + 1] ?? null);
+        grounds.set(placeOf({ ...row, checkpoint_id: id }), line[index + 1] ?? null);
       }
     }
     return isKnown;

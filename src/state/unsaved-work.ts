@@ -11,7 +11,8 @@ import type {
   ThreadOutline,
   Values,
 } from './checkpoint-driver.ts';
-import { newestFirst, placeOf } from './checkpoint-query.ts';
+import { placeOf } from '../core/checkpoint-place.ts';
+import { newestFirst } from './checkpoint-query.ts';
 import { type HeldChange, HeldView, isCheckpoint } from './held-view.ts';
 import { HeldWork } from './held-work.ts';
 import { Underway } from './underway.ts';

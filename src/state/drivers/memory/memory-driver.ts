@@ -14,7 +14,8 @@ import type {
   Values,
   WritesRow,
 } from '../../checkpoint-driver.ts';
-import { matches, nearestKept, newestFirst, placeAfter, placeOf } from '../../checkpoint-query.ts';
+import { placeOf } from '../../../core/checkpoint-place.ts';
+import { matches, nearestKept, newestFirst, placeAfter } from '../../checkpoint-query.ts';
 
 interface Entry {
   /** The order of storing. */

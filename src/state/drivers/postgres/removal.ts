@@ -1,7 +1,8 @@
 import type { PoolClient } from 'pg';
 import { FencedError } from '../../../core/errors.ts';
 import type { CheckpointKey } from '../../checkpoint-driver.ts';
-import { nearestKept, placeOf } from '../../checkpoint-query.ts';
+import { type CheckpointPlace, placeOf } from '../../../core/checkpoint-place.ts';
+import { nearestKept } from '../../checkpoint-query.ts';
 import { toKey } from '../text-key.ts';
 
 /** Those that go, as far as they are here. */
@@ -74,7 +75,7 @@ export async function removeCheckpoints(
   await sweepValues(client, thread);
 }
 
-interface Affected extends Omit<CheckpointKey, 'thread_id'> {
+interface Affected extends CheckpointPlace {
   parent_id: string | null;
   goes: boolean;
 }
@@ -83,16 +84,14 @@ interface Affected extends Omit<CheckpointKey, 'thread_id'> {
 async function adoptChildren(client: PoolClient, keys: RemovedKeys): Promise<void> {
   const [thread_id] = keys;
   const { rows } = await client.query<Affected>(AFFECTED, keys);
-  const gone = new Map(
-    rows.flatMap(({ goes, parent_id, ...key }) => (goes ? [[placeOf({ thread_id, ...key }), parent_id]] : [])),
-  );
+  const gone = new Map(rows.flatMap(({ goes, parent_id, ...key }) => (goes ? [[placeOf(key), parent_id]] : [])));
   const children = rows.filter(({ goes }) => !goes);
   if (children.length === 0) return;
   await client.query(ADOPT, [
     thread_id,
     children.map(({ checkpoint_ns }) => checkpoint_ns),
     children.map(({ checkpoint_id }) => checkpoint_id),
-    children.map((child) => nearestKept({ thread_id, ...child }, gone)),
+    children.map((child) => nearestKept(child, gone)),
   ]);
 }
 

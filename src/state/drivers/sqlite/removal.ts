@@ -1,6 +1,7 @@
 import { ConflictError } from '../../../core/errors.ts';
 import type { CheckpointKey } from '../../checkpoint-driver.ts';
-import { nearestKept, placeOf } from '../../checkpoint-query.ts';
+import { type CheckpointPlace, placeOf } from '../../../core/checkpoint-place.ts';
+import { nearestKept } from '../../checkpoint-query.ts';
 import { fromKey, toKey } from '../text-key.ts';
 import type { SqliteFile } from './sqlite-file.ts';
 
@@ -34,8 +35,8 @@ export function removeRun(file: SqliteFile, thread: number, runId: string): void
 /** Within a transaction, of the thread with this number. */
 export function removeCheckpoints(file: SqliteFile, thread: number, checkpoints: readonly CheckpointKey[]): void {
   const parents = new Map<string, string | null>();
-  for (const { thread_id, ...id } of checkpoints) {
-    const key = { thread_id, checkpoint_ns: toKey(id.checkpoint_ns), checkpoint_id: toKey(id.checkpoint_id) };
+  for (const id of checkpoints) {
+    const key = { checkpoint_ns: toKey(id.checkpoint_ns), checkpoint_id: toKey(id.checkpoint_id) };
     const [gone] = file.rows<{ parent_id: string | null }>(
       'delete from checkpoints where thread = ? and checkpoint_ns = ? and checkpoint_id = ? returning parent_id',
       thread,
@@ -55,13 +56,13 @@ export function removeCheckpoints(file: SqliteFile, thread: number, checkpoints:
     thread,
   );
   for (const row of kept) {
-    const parent = nearestKept({ thread_id: '', ...row }, parents);
+    const parent = nearestKept(row, parents);
     if (parent !== row.parent_id) file.run('update checkpoints set parent_id = ? where seq = ?', parent, row.seq);
   }
   sweepValues(file, thread);
 }
 
-interface Kept extends Omit<CheckpointKey, 'thread_id'> {
+interface Kept extends CheckpointPlace {
   seq: number;
   parent_id: string | null;
 }
