@@ -11,7 +11,7 @@ import { openState } from '../../src/state/open-state.ts';
 import { freePort, RedisServer } from '../redis-server.ts';
 import { log, REDIS_URL } from './stores.ts';
 
-const exec = promisify(execFile);
+const run = promisify(execFile);
 
 describe('the address of a Redis', () => {
   it.each([
@@ -124,7 +124,7 @@ describe.skipIf(REDIS_URL === undefined)('a Redis', () => {
         cert,
       ];
       const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
-      await exec('openssl', ['req', '-x509', '-days', '1', ...made, ...names]);
+      await run('openssl', ['req', '-x509', '-days', '1', ...made, ...names]);
     });
     afterAll(() => rm(folder, { recursive: true }));
 
@@ -144,7 +144,7 @@ describe.skipIf(REDIS_URL === undefined)('a Redis', () => {
         await saver.close();`;
       // Node reads it once, at its start.
       const env = { ...process.env, NODE_EXTRA_CA_CERTS: cert };
-      await exec(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], { env });
+      await run(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], { env });
       expect(await redis.ask('DBSIZE')).toBe(1);
     });
   });
