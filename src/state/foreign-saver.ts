@@ -220,7 +220,7 @@ export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
 
   /** Writes as far as a tuple tells: which task made them, in its order. */
   async *steps(threadId: string): AsyncGenerator<SavedStep> {
-    for (const tuple of await oldestFirst(this, threadId)) {
+    for await (const tuple of oldestFirst(this, threadId)) {
       yield savedStep(tuple, writesByTask(tuple.pendingWrites ?? []));
     }
   }
@@ -239,7 +239,7 @@ export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
     if ((await this.getTuple({ configurable: target })) !== undefined) {
       throw new ConflictError(`Thread ${toThreadId} has checkpoints: copy to a new thread`);
     }
-    for (const tuple of await oldestFirst(this, fromThreadId)) {
+    for await (const tuple of oldestFirst(this, fromThreadId)) {
       const { checkpoint_ns } = requiredAddress(tuple.config);
       const parent = tuple.parentConfig?.configurable;
       const under = { configurable: { ...target, checkpoint_ns, checkpoint_id: parent?.['checkpoint_id'] as unknown } };

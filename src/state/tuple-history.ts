@@ -1,3 +1,4 @@
+import type { RunnableConfig } from '@langchain/core/runnables';
 import {
   type BaseCheckpointSaver,
   type CheckpointPendingWrite,
@@ -6,13 +7,19 @@ import {
   WRITES_IDX_MAP,
 } from '@langchain/langgraph-checkpoint';
 
-/** All checkpoints of a thread by any saver, as far as it tells: in the order of their ids, which savers take for that of storing. */
-export async function oldestFirst(saver: BaseCheckpointSaver, threadId: string): Promise<CheckpointTuple[]> {
-  const tuples: CheckpointTuple[] = [];
-  for await (const tuple of saver.list({ configurable: { thread_id: threadId } })) tuples.push(tuple);
-  return tuples.toSorted((a, b) =>
-    a.checkpoint.id < b.checkpoint.id ? -1 : Number(a.checkpoint.id > b.checkpoint.id),
-  );
+/**
+ * All checkpoints of a thread by any saver, as far as it tells: in the order of their ids, which savers take for that of
+ * storing. One at a time, as they may take any room: savers list them in the other order.
+ */
+export async function* oldestFirst(saver: BaseCheckpointSaver, threadId: string): AsyncGenerator<CheckpointTuple> {
+  const found: { id: string; config: RunnableConfig }[] = [];
+  for await (const { checkpoint, config } of saver.list({ configurable: { thread_id: threadId } })) {
+    found.push({ id: checkpoint.id, config });
+  }
+  for (const { config } of found.toSorted((a, b) => (a.id < b.id ? -1 : Number(a.id > b.id)))) {
+    const tuple = await saver.getTuple(config);
+    if (tuple !== undefined) yield tuple;
+  }
 }
 
 /** The ids of all threads that have checkpoints, by looking at all checkpoints. */

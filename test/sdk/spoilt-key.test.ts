@@ -30,6 +30,10 @@ it('an encrypted store lets a key that opens nothing hold up only what is its ow
   const { rows } = await pool.query<{ status: string }>(runsOf, [spoilt?.thread_id]);
   expect(rows).toHaveLength(1);
   expect(['pending', 'running']).toContain(rows[0]?.status);
+  const { thread_id } = spoilt ?? {};
+  const crons = await worker.client.crons.search({});
+  expect(crons.find((cron) => cron.thread_id === thread_id)).toMatchObject({ schedule: '0 0 1 1 *', payload: {} });
+  expect(crons.find((cron) => cron.thread_id === well?.thread_id)?.payload).toMatchObject({ input: { log: [] } });
   await worker.baton.stop();
   await pool.end();
   await queue.stop();
