@@ -100,7 +100,7 @@ export class RetentionSweeper {
     const { threads, pruner, settings } = this.#parts;
     const prune = async (threadId: string): Promise<boolean> => {
       const pruned = await pruner.prune(threadId, { keep_last: 1 });
-      if (pruned === 'busy' || pruned === null) return false;
+      if (pruned === 'busy' || !pruned?.complete) return false;
       await threads.pruned(threadId);
       return true;
     };

@@ -37,6 +37,13 @@ export interface Pruned {
   bytes: number;
 }
 
+/**
+ * `complete`: false when the thread was changed meanwhile, and there may be more. `busy`: a run waits or runs, or the thread was
+ * changed before anything went. Null: no such thread, for the caller.
+ */
+type PruneEnd = Ended | 'busy' | null;
+type Ended = Pruned & { complete: boolean };
+
 export interface ThreadPrunerParts {
   threads: Threads;
   bookmarks: Bookmarks;
@@ -71,17 +78,14 @@ export class ThreadPruner {
     return { checkpoints: checkpoints.length, bytes };
   }
 
-  /**
-   * `busy`: a run waits or runs, and nothing, or no more, was removed. Null: no such thread, for the caller. One thread at a
-   * time: each batch takes two connections.
-   */
-  async prune(threadId: string, rule: RetentionRule, access?: Access): Promise<Pruned | 'busy' | null> {
+  /** One thread at a time: each batch takes two connections. */
+  async prune(threadId: string, rule: RetentionRule, access?: Access): Promise<PruneEnd> {
     const turn = this.#last.then(() => this.#prune(threadId, rule, access));
     this.#last = turn.catch(() => undefined);
     return turn;
   }
 
-  async #prune(threadId: string, rule: RetentionRule, access: Access | undefined): Promise<Pruned | 'busy' | null> {
+  async #prune(threadId: string, rule: RetentionRule, access: Access | undefined): Promise<PruneEnd> {
     const threads = access ? this.#parts.threads.within(access) : this.#parts.threads;
     const begun = await threads.whileIdle(threadId, async ({ state_store, token }) => {
       const saver = this.#parts.stores.of(state_store);
@@ -97,9 +101,9 @@ export class ThreadPruner {
       const done = await threads.whileIdle(threadId, () => this.#remove(pruning, batch));
       if (done === true) continue;
       if (at === 0) return done === null ? null : this.#busy(threadId);
-      return this.#told(threadId, { checkpoints: at, bytes: Math.round((bytes * at) / all.length) });
+      return this.#told(threadId, { checkpoints: at, bytes: Math.round((bytes * at) / all.length), complete: false });
     }
-    return this.#told(threadId, { checkpoints: all.length, bytes });
+    return this.#told(threadId, { checkpoints: all.length, bytes, complete: true });
   }
 
   /** What is to go is decided once, by a thread that stands still as long as its fence is the same. */
@@ -133,7 +137,7 @@ export class ThreadPruner {
     return 'busy';
   }
 
-  #told(threadId: string, pruned: Pruned): Pruned {
+  #told(threadId: string, pruned: Ended): Ended {
     if (pruned.checkpoints === 0) return pruned;
     this.totals.threads += 1;
     this.totals.checkpoints += pruned.checkpoints;

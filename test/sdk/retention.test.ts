@@ -187,9 +187,9 @@ describe('POST /threads/prune', () => {
     expect(await pruner.prune(id, { keep_last: 1 })).toBe('busy');
     expect(await left()).toBe(all);
     happens['batch'] = () => server.client.threads.updateState(id, { values: { log: ['by hand'] } });
-    expect(await pruner.prune(id, { keep_last: 1 })).toMatchObject({ checkpoints: 500 });
+    expect(await pruner.prune(id, { keep_last: 1 })).toMatchObject({ checkpoints: 500, complete: false });
     expect(await left()).toBe(all - 500 + 1);
-    expect(await pruner.prune(id, { keep_last: 1 })).toMatchObject({ checkpoints: all - 500 - 2 });
+    expect(await pruner.prune(id, { keep_last: 1 })).toMatchObject({ checkpoints: all - 500 - 2, complete: true });
     expect((await historyOf(id)).map(({ checkpoint }) => checkpoint.checkpoint_id)).toContain(checkpoint_id);
     expect((await server.client.threads.getState(id)).values).toMatchObject({
       log: expect.arrayContaining(['by hand']),
