@@ -17,6 +17,7 @@ import { serialize } from './codec/serialize.ts';
 import { type Head, headOf, type Heads } from './heads.ts';
 import type { HeldChange } from './held-view.ts';
 import { checkpointBody, identify, idsOfSlots, type Slot, slotOf, writesBody } from './packed-values.ts';
+import { lastingWrites } from './pending-writes.ts';
 import { Turnstile } from './turnstile.ts';
 import type { UnsavedWork } from './unsaved-work.ts';
 
@@ -109,7 +110,7 @@ export class CheckpointWriter {
     const key: CheckpointKey = { thread_id, checkpoint_ns, checkpoint_id };
     const { token, run_id } = writerOf(config);
     this.#driver.meterOf(thread_id, token)?.taskEnded(checkpoint_ns, taskId);
-    const packed = writes.map(([channel, value], index) => ({
+    const packed = lastingWrites(writes).map(([channel, value], index) => ({
       idx: (Object.hasOwn(WRITES_IDX_MAP, channel) ? WRITES_IDX_MAP[channel] : undefined) ?? index,
       channel,
       slot: slotOf(value, channel, this.#inlineChars),

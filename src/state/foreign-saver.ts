@@ -16,7 +16,7 @@ import { NO_BLOBS, type StoredSizes } from './checkpoint-driver.ts';
 import { stampedMetadata } from './checkpoint-metadata.ts';
 import { sizesAsWrites } from './delta-channels.ts';
 import { rethrow } from './outages.ts';
-import { NULL_TASK_ID } from './pending-writes.ts';
+import { lastingWrites, NULL_TASK_ID } from './pending-writes.ts';
 import type { PrunePlan } from './prune-plan.ts';
 import { type SavedStep, savedStep } from './saved-steps.ts';
 import type { ChannelSizes, LatestCheckpoint, StateSaver, WayTo } from './state-saver.ts';
@@ -115,7 +115,7 @@ export class ForeignSaver extends BaseCheckpointSaver implements StateSaver {
   override putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath = ''): Promise<void> {
     return this.#write(config, async () => {
       const own = withoutToken(config);
-      await this.#saver.putWrites(own, writes, taskId, taskPath);
+      await this.#saver.putWrites(own, lastingWrites(writes), taskId, taskPath);
       const { run_id } = writerOf(config);
       // After the command: in between, a retried run puts the same command once more, which changes nothing.
       if (taskId === NULL_TASK_ID && run_id !== null)

@@ -1,9 +1,20 @@
-import { type CheckpointPendingWrite, compareWritesSortKeys, INTERRUPT, RESUME } from '@langchain/langgraph-checkpoint';
+import {
+  type CheckpointPendingWrite,
+  compareWritesSortKeys,
+  ERROR,
+  INTERRUPT,
+  type PendingWrite,
+  RESUME,
+  WRITES_IDX_MAP,
+} from '@langchain/langgraph-checkpoint';
 import { revive } from './codec/revive.ts';
 import type { Ref } from './cut-values.ts';
 
 /** Under this id core stores what belongs to no task: commands and graph input (`NULL_TASK_ID` of langgraph's constants). */
 export const NULL_TASK_ID = '00000000-0000-0000-0000-000000000000';
+
+/** Written by a failed task whose node has a handler of errors: it is done (langgraph's constants). */
+const ERROR_SOURCE_NODE = '__error_source_node__';
 
 /** One stored write with its place. */
 export interface TaskWrite {
@@ -17,6 +28,17 @@ export interface TaskWrite {
   ref: Ref | undefined;
   /** Nothing in `json` needs reviving. */
   plain: boolean;
+}
+
+/**
+ * What is to be stored of what a task wrote: of one that failed only that. LangGraph hands over what a node had written
+ * before its conditional edge failed, too (`_commit` of pregel/runner.js), and would take the task for done when the run
+ * goes on (`_reapplyWritesToSucceededNodes` of pregel/loop.js): what comes after it would never be executed.
+ */
+export function lastingWrites(writes: PendingWrite[]): PendingWrite[] {
+  const channels = new Set(writes.map(([channel]) => channel));
+  if (!channels.has(ERROR) || channels.has(ERROR_SOURCE_NODE)) return writes;
+  return writes.filter(([channel]) => Object.hasOwn(WRITES_IDX_MAP, channel));
 }
 
 /**

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash, randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
-import { Command } from '@langchain/langgraph';
+import { Annotation, Command, END, START, StateGraph } from '@langchain/langgraph';
 import { type CheckpointTuple, emptyCheckpoint, uuid6 } from '@langchain/langgraph-checkpoint';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FENCING_TOKEN_KEY } from '../../src/core/fencing.ts';
@@ -34,6 +34,28 @@ describe.each(Object.entries(STORES))('%s', (_, open) => {
     saver = store.saver;
   });
   afterAll(() => store.close());
+
+  it('a task whose edge failed is executed again, not passed over', async () => {
+    let fails = true;
+    const graph = new StateGraph(Annotation.Root({ way: Annotation<string>, done: Annotation<string> }))
+      .addNode('choose', () => ({ way: 'left' }))
+      .addNode('left', () => ({ done: 'left' }))
+      .addEdge(START, 'choose')
+      .addConditionalEdges(
+        'choose',
+        ({ way }) => {
+          if (fails) throw new Error('no way yet');
+          return way;
+        },
+        ['left'],
+      )
+      .addEdge('left', END)
+      .compile({ checkpointer: saver });
+    const config = { configurable: { thread_id: randomUUID() } };
+    await expect(graph.invoke({}, config)).rejects.toThrow('no way yet');
+    fails = false;
+    expect(await graph.invoke(null, config)).toEqual({ way: 'left', done: 'left' });
+  });
 
   describe('fences', () => {
     const writer = (thread_id: string, token: number) => ({
