@@ -20,6 +20,8 @@ const ADD_PARTS = `, kept as (
          on conflict do nothing
        )`;
 const KNOWN_RUNS = 200;
+/** Of a run. */
+const KNOWN_PARTS = 5000;
 
 /** In SQL: whether `data` tells what the run asked. */
 export const IS_ASKING = `(data like '${ASKS}%' or data like 'sealed:%:${ASKING}')`;
@@ -45,8 +47,10 @@ export class RunEvents {
    * were taken; the others have a newer attempt. Repeating a call after a lost connection adds nothing twice.
    */
   async append(events: readonly AttributedEvent[]): Promise<Set<string>> {
-    const stored = await Promise.all(events.map((event) => this.#stored(event)));
-    const parts = stored.flatMap(({ parts: unstored }) => unstored);
+    const stored: { data: string; ids: string | null }[] = [];
+    const unstored = new Map<string, EventPart>();
+    for (const event of events) stored.push(await this.#stored(event, unstored));
+    const parts = [...unstored.values()];
     // FOR SHARE: a claim (an UPDATE of the run) waits for appends in flight, so a zombie never logs after the new attempt began.
     const rows = await this.#db.prepared<{ run_id: string }>(
       `with attempt as (
@@ -125,19 +129,22 @@ export class RunEvents {
     return this.#db.sealing === null ? COLUMNS : `run_id, ${COLUMNS}`;
   }
 
-  async #stored(event: AttributedEvent): Promise<{ data: string; ids: string | null; parts: EventPart[] }> {
-    const { run_id, thread_id, seq, data } = event;
+  /** @param unstored Gets the parts that are not known to be stored. */
+  async #stored(
+    { run_id, thread_id, seq, data }: AttributedEvent,
+    unstored: Map<string, EventPart>,
+  ): Promise<{ data: string; ids: string | null }> {
     const cells = await this.#db.cells(thread_id);
     const tail = data.startsWith(ASKS) ? ASKING : undefined;
     const place: CellPlace = ['event.data', `${run_id} ${seq}`];
     const cut = parted(data, (hash) => (this.#db.sealing === null ? hash : cells.name('event part', hash)));
-    if (cut === null) return { data: await cells.text(place, data, tail), ids: null, parts: [] };
-    const parts: EventPart[] = [];
+    if (cut === null) return { data: await cells.text(place, data, tail), ids: null };
     for (const [id, text] of cut.parts) {
-      if (this.#known.has(run_id, id)) continue;
-      parts.push({ run_id, id, data: await cells.text(['part.data', `${run_id} ${id}`], text) });
+      const key = `${run_id} ${id}`;
+      if (this.#known.has(run_id, id) || unstored.has(key)) continue;
+      unstored.set(key, { run_id, id, data: await cells.text(['part.data', key], text) });
     }
-    return { data: await cells.text(place, cut.head, tail), ids: cut.ids.join(','), parts };
+    return { data: await cells.text(place, cut.head, tail), ids: cut.ids.join(',') };
   }
 
   /** Completes events that are stored in parts. One whose parts went meanwhile, when the log was cut, went with them. */
@@ -177,7 +184,8 @@ class KnownParts {
   }
 
   add(runId: string, id: string): void {
-    const ids = this.#ofRuns.get(runId) ?? new Set();
+    const known = this.#ofRuns.get(runId) ?? new Set();
+    const ids = known.size < KNOWN_PARTS ? known : new Set<string>();
     this.#ofRuns.delete(runId);
     this.#ofRuns.set(runId, ids.add(id));
     const [oldest] = this.#ofRuns.keys();
