@@ -25,7 +25,7 @@ export class BlobOffload {
 
 export type Offload = Pick<BlobOffload, 'driver' | 'codec'>;
 
-/** Reads what is in the blob store, and puts nothing there. */
+/** Reads what is in the blob store, at once, and puts nothing there. */
 export function readingOnly(offload: Offload): Offload {
-  return { driver: (driver) => driver, codec: (codec) => offload.codec(codec) };
+  return { driver: (driver) => driver, codec: (codec) => ({ ...offload.codec(codec), far: undefined }) };
 }

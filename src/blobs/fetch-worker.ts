@@ -6,6 +6,15 @@ export interface Fetched {
   body: Uint8Array;
 }
 
+export interface BlockingFetch {
+  path: string;
+  query: Record<string, string>;
+  /** For all attempts together. */
+  timeoutMs: number;
+  /** Between attempts: one more than these. */
+  pausesMs: readonly number[];
+}
+
 /** Fetches objects while this thread stands still: another one does it. */
 export class FetchWorker {
   readonly #worker: Worker;
@@ -20,12 +29,13 @@ export class FetchWorker {
     this.#worker.on('error', () => undefined); // whoever waits for an answer is told by the clock
   }
 
-  get(path: string, query: Record<string, string>, timeoutMs: number): Fetched {
+  /** @throws Error when there is no answer in time, or none but that of a server that is busy or broken. */
+  get(request: BlockingFetch): Fetched {
     const answered = new Int32Array(new SharedArrayBuffer(4));
     const { port1, port2 } = new MessageChannel();
-    this.#worker.postMessage({ path, query, timeoutMs, answered, port: port2 }, [port2]);
+    this.#worker.postMessage({ ...request, answered, port: port2 }, [port2]);
     try {
-      if (Atomics.wait(answered, 0, 0, timeoutMs + 1000) === 'timed-out') throw new Error('no answer in time');
+      if (Atomics.wait(answered, 0, 0, request.timeoutMs + 500) === 'timed-out') throw new Error('no answer in time');
       const { message } = receiveMessageOnPort(port1) as { message: Fetched | { error: string } };
       if ('error' in message) throw new Error(message.error);
       return message;

@@ -12,7 +12,8 @@ import { BlobVault } from './blob-vault.ts';
 export async function openNoBlobs(database: Database): Promise<Offload> {
   const blobs = new Blobs(database);
   const offload = new BlobOffload(new BlobVault({ store: new NoBlobStore(), blobs }), Infinity);
-  return (await blobs.isReferredTo()) ? offload : readingOnly(offload);
+  const reading = readingOnly(offload);
+  return (await blobs.isReferredTo()) ? { ...reading, driver: (driver) => offload.driver(driver) } : reading;
 }
 
 class NoBlobStore implements BlobStore {

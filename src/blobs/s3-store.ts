@@ -8,6 +8,8 @@ import type { S3Location } from './s3-location.ts';
 /** An attempt may take this long, and there are so many. */
 const TIMEOUT_MS = 60_000;
 const PAUSES_MS = [100, 400, 1500];
+/** For all attempts together while the process stands still: who else has the thread's turn must not take it for dead. */
+const BLOCKING_MS = 5000;
 /** How long the address of one request is good for: clocks differ. */
 const ADDRESS_SECONDS = 900;
 
@@ -37,7 +39,13 @@ export class S3Store implements BlobStore {
   getSync(name: string): Uint8Array | null {
     this.#blocking ??= new FetchWorker(this.#location);
     try {
-      const { status, body } = this.#blocking.get(this.#pathOf(this.#keyOf(name)), this.#token(), TIMEOUT_MS);
+      const path = this.#pathOf(this.#keyOf(name));
+      const { status, body } = this.#blocking.get({
+        path,
+        query: this.#token(),
+        timeoutMs: BLOCKING_MS,
+        pausesMs: PAUSES_MS,
+      });
       if (status === 404) return null;
       if (status !== 200) throw new Error(refusal(status, body));
       return body;

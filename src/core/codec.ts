@@ -32,7 +32,7 @@ export interface Codec {
   /** All that decoding there has to wait for, waited for: to decode later without. */
   opener(context: CodecContext): Opener | Promise<Opener>;
   /** Of a codec that reads some values from far away: such a value, unread. Undefined: it is here. */
-  far?(bytes: Uint8Array, context: CodecContext): Promise<FarText | undefined>;
+  readonly far?: ((bytes: Uint8Array, context: CodecContext) => Promise<FarText | undefined>) | undefined;
   /**
    * The id of a content within its thread, for good: the same content has the same id, whichever branch, channel or
    * write it stands in, and two contents never share one. At most 43 characters of base64url.

@@ -5,10 +5,7 @@ import type { RunEffects } from './effects/run-effects.ts';
 import type { CompiledGraph } from './graphs/registry.ts';
 import type { NodeEnd } from './run-observer.ts';
 import type { RunUsage } from './usage/run-usage.ts';
-
-type Node = CompiledGraph['nodes'][string];
-/** What a node does: what its author wrote, then the writes to its channels. */
-export type NodeStep = NonNullable<ReturnType<Node['getNode']>>;
+import { type NodeStep, replaced, wrapNodes } from './wrap-nodes.ts';
 
 export interface NodeWatch {
   ended: (node: string, end: NodeEnd, ms: number) => void;
@@ -22,24 +19,15 @@ export interface NodeWatch {
  * callbacks of the whole graph cost a fifth of a short run and the stream tells of a node only when it lets others work.
  */
 export function watchNodes(graph: CompiledGraph, watch: NodeWatch): void {
-  // The first one is LangGraph's own: it takes the input.
-  wrapNodes(graph, (name, step) => (name === START ? undefined : watched(step, name, watch)));
-}
-
-/** Puts something around every execution of a node, or nothing. The graph must be a copy of one's own; the nodes stay as they are. */
-export function wrapNodes(
-  graph: CompiledGraph,
-  wrap: (name: string, step: NodeStep) => NodeStep['invoke'] | undefined,
-): void {
-  const wrapped = (name: string, node: Node): Node => {
+  wrapNodes(graph, (name, node) => {
+    // The first one is LangGraph's own: it takes the input.
+    if (name === START) return {};
     const getNode = (): NodeStep | undefined => {
       const step = node.getNode();
-      const invoke = step && wrap(name, step);
-      return invoke ? (Object.create(step, { invoke: { value: invoke } }) as NodeStep) : step;
+      return step && replaced(step, { invoke: watched(step, name, watch) });
     };
-    return Object.create(node, { getNode: { value: getNode } }) as Node;
-  };
-  graph.nodes = Object.fromEntries(Object.entries(graph.nodes).map(([name, node]) => [name, wrapped(name, node)]));
+    return { getNode };
+  });
 }
 
 function watched(step: NodeStep, name: string, { ended, effects, usage }: NodeWatch): NodeStep['invoke'] {

@@ -34,24 +34,14 @@ export class Contents {
     const ref = Object.hasOwn(refs, channel) ? refs[channel] : undefined;
     if (ref === undefined || this.#codec.far === undefined) return undefined;
     const far = new Map<string, FarText>();
+    const texts = new Map<string, string>();
     for (const id of contentIds(ref)) {
       const text = this.#texts.has(id) ? undefined : await this.#codec.far(this.#bytes(id), this.#context(id));
-      if (text === undefined) await this.#text(id);
+      if (text === undefined) texts.set(id, await this.#text(id));
       else far.set(id, text);
     }
     if (far.size === 0) return undefined;
-    const inline = Object.hasOwn(values, channel) ? values[channel] : undefined;
-    const made = (): unknown => revive(joined(ref, inline, (id) => this.#texts.get(id) ?? ''));
-    return new DeferredValue({
-      now: () => {
-        for (const [id, text] of far) this.#texts.set(id, text.now());
-        return made();
-      },
-      soon: async () => {
-        await Promise.all([...far].map(async ([id, text]) => this.#texts.set(id, await text.soon())));
-        return made();
-      },
-    });
+    return unread(ref, Object.hasOwn(values, channel) ? values[channel] : undefined, { far, texts });
   }
 
   /** Fills in the big values of writes. */
@@ -91,4 +81,25 @@ export class Contents {
   #context(id: string): CodecContext {
     return { thread_id: this.#threadId, checkpoint_ns: '', kind: 'value', id };
   }
+}
+
+/** Holds nothing of the thread but what the value is made of. */
+function unread(
+  ref: Ref,
+  inline: unknown,
+  { far, texts }: { far: ReadonlyMap<string, FarText>; texts: Map<string, string> },
+): DeferredValue {
+  // Once, since what stands in the row is completed in place.
+  let whole: { value: unknown } | undefined;
+  const made = (): unknown => (whole ??= { value: revive(joined(ref, inline, (id) => texts.get(id) ?? '')) }).value;
+  return new DeferredValue({
+    now: () => {
+      for (const [id, text] of far) texts.set(id, text.now());
+      return made();
+    },
+    soon: async () => {
+      await Promise.all([...far].map(async ([id, text]) => texts.set(id, await text.soon())));
+      return made();
+    },
+  });
 }

@@ -20,8 +20,9 @@ interface ValueReader {
 
 /** The value of a channel that is read when somebody looks at it: once, whoever looks. */
 export class DeferredValue {
-  readonly #reader: ValueReader;
-  #read: { value: unknown } | undefined;
+  /** Let go when it is read, with all that it holds. */
+  #reader: ValueReader | null;
+  #value: unknown;
   #loading: Promise<void> | undefined;
 
   constructor(reader: ValueReader) {
@@ -29,19 +30,29 @@ export class DeferredValue {
   }
 
   get value(): unknown {
-    this.#read ??= { value: this.#reader.now() };
-    return this.#read.value;
+    if (this.#reader !== null) this.#keep(this.#reader.now());
+    return this.#value;
   }
 
-  /** Reads it without blocking anybody. */
+  /** Reads it without blocking anybody. One that failed may be tried again. */
   async load(): Promise<void> {
-    if (this.#read !== undefined) return;
-    this.#loading ??= this.#reader.soon().then((value) => void (this.#read ??= { value }));
+    if (this.#reader === null) return;
+    this.#loading ??= this.#reader
+      .soon()
+      .then((value) => this.#keep(value))
+      .finally(() => (this.#loading = undefined));
     await this.#loading;
   }
 
   /** Whoever shows a state, shows the value. */
   toJSON(): unknown {
     return this.value;
+  }
+
+  /** The first one read is it, so that all have the same object. */
+  #keep(value: unknown): void {
+    if (this.#reader === null) return;
+    this.#value = value;
+    this.#reader = null;
   }
 }

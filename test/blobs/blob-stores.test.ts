@@ -122,9 +122,11 @@ describe('a bucket', () => {
   test('is read by a thread that stands still, while another one fetches', async () => {
     // Not in this thread, which could not answer meanwhile.
     const server = new Worker(
-      `const server = require('node:http').createServer((req, res) => {
+      `let broken = 2;
+      const server = require('node:http').createServer((req, res) => {
         const { pathname, searchParams } = new URL(req.url, 'http://x');
         const isThere = pathname === '/bucket/p/big.1' && searchParams.has('X-Amz-Signature');
+        if (isThere && broken > 0) return (broken -= 1) > 0 ? res.writeHead(503).end('SlowDown') : req.socket.destroy();
         res.writeHead(isThere ? 200 : pathname === '/bucket/p/refused.1' ? 403 : 404).end('x'.repeat(100_000));
       });
       server.listen(0, '127.0.0.1', () => require('node:worker_threads').parentPort.postMessage(server.address().port));`,
