@@ -4,6 +4,7 @@ import { openNoBlobs } from './blobs/no-blobs.ts';
 import { openBlobs, type OpenBlobs } from './blobs/open-blobs.ts';
 import type { BatonConfig } from './config/config.ts';
 import { plainCodec } from './core/codec.ts';
+import { OF_NO_THREAD } from './core/data-key.ts';
 import { bareUrl } from './core/sealed-url.ts';
 import type { Database } from './database/database.ts';
 import type { Threads } from './database/threads.ts';
@@ -47,24 +48,31 @@ async function open({ config, database, threads, log, decorate }: OpenStoresOpti
   const embedded = index && { ...index, embedder: await loadEmbedder(index.embed, config.projectDir) };
   const encryption = await openEncryption(config, database.url, log);
   database.sealing = encryption?.sealing ?? null;
+  await database.requireReadable();
   const blobs = await openBlobs(config, database, encryption?.codec ?? plainCodec);
   const offload = blobs?.offload ?? (await openNoBlobs(database));
   const store = await LongTermStore.open({ database, log, index: embedded, ttl });
   const openOne = saverOpener({ config, database, threads, log, encryption, offload });
-  const stores = await StateStores.open({
-    url: config.stateUrl ?? database.url,
-    graphs: config.graphs,
-    open: async (url, setting) => {
-      const saver = await openOne(url, setting);
-      return decorate?.(saver) ?? saver;
-    },
-  }).catch(async (error: unknown) => {
+  let stores: StateStores | undefined;
+  try {
+    stores = await StateStores.open({
+      url: config.stateUrl ?? database.url,
+      graphs: config.graphs,
+      open: async (url, setting) => {
+        const saver = await openOne(url, setting);
+        return decorate?.(saver) ?? saver;
+      },
+    });
+    // The first key seals the control plane for good: a start that fails must not have made it.
+    await encryption?.sealing.cells(OF_NO_THREAD);
+    return { encryption, store, stores, blobs, offload };
+  } catch (error) {
+    await stores?.close();
     await store.stop();
     await encryption?.close();
     await blobs?.store.close();
     throw error;
-  });
-  return { encryption, store, stores, blobs, offload };
+  }
 }
 
 export type SaverOpenerParts = Pick<OpenStoresOptions, 'config' | 'database' | 'threads' | 'log'> & {

@@ -9,6 +9,7 @@ import { breaksReference, type Database, type Queryable } from './database.ts';
 import { Filter, pageClause, type Page } from './filter.ts';
 import { enqueueRun, runColumns, type RunPlan } from './runs.ts';
 import { type Cells, metadataInClear } from './sealing/cells.ts';
+import { NOTHING_IS_SEALED } from './sealing/plain-guard.ts';
 import { lockThread } from './threads.ts';
 
 const COLUMNS = `cron_id, assistant_id, thread_id, on_run_completed, end_time, schedule, timezone, created_at, updated_at,
@@ -139,10 +140,12 @@ export class Crons implements Guarded<Crons> {
 
   /** Crons of these graphs whose time has come, the longest due first. One that cannot be read has a `fault`. */
   async due(graphIds: readonly string[], { limit, except }: { limit: number; except: string[] }): Promise<KeptCron[]> {
+    await this.#db.requireReadable();
     const rows = await this.#db.preparedAsStored<CronRow>(
       `select ${KEPT} from baton.crons
-       where next_run_date <= now() and ${OF_GRAPHS} and cron_id <> all($2::uuid[]) order by next_run_date limit $3`,
-      [graphIds, except, limit],
+       where next_run_date <= now() and ${OF_GRAPHS} and cron_id <> all($2::uuid[]) and ($4::boolean or ${NOTHING_IS_SEALED})
+       order by next_run_date limit $3`,
+      [graphIds, except, limit, this.#db.sealing !== null],
     );
     const due: KeptCron[] = [];
     for (const row of rows) {

@@ -1,8 +1,10 @@
 import type { Logger } from 'pino';
 import { Client, DatabaseError, Pool, types, type PoolConfig } from 'pg';
+import { whenThere } from '../core/data-key.ts';
 import { ServiceError } from '../core/errors.ts';
 import { Listener } from './listener.ts';
 import { type Cells, plainCells } from './sealing/cells.ts';
+import { PlainGuard } from './sealing/plain-guard.ts';
 import type { Sealing } from './sealing/sealing.ts';
 
 /** What repositories ask of a database: the pool itself or one transaction on it. */
@@ -27,11 +29,12 @@ export class Database implements Queryable {
   readonly pool: Pool;
   readonly listener: Listener;
   readonly url: string;
-  /** Seals what rows hold of users; null: nothing is. What is read is opened by itself. */
+  /** Seals what rows hold of users; null: nothing is, and a control plane that is sealed is refused. What is read is opened by itself. */
   sealing: Sealing | null = null;
   /** Statement text -> name: each text is parsed and planned once a connection. Only for texts from the source, never built ones. */
   readonly #names = new Map<string, string>();
   readonly #log: Logger;
+  readonly #guard: PlainGuard;
 
   constructor({ url, log, applicationName, maxConnections = 20, onLost }: DatabaseOptions) {
     this.url = url;
@@ -54,6 +57,7 @@ export class Database implements Queryable {
     // Without a listener a killed backend would end the process: the pool listens only to clients that rest in it, and whoever
     // takes one out can do so only a moment later. What is under way on a lost one fails by itself.
     this.pool.on('connect', (client) => client.on('error', () => {}));
+    this.#guard = new PlainGuard(this.pool);
     this.pool.on('error', (error) => log.warn({ err: error }, 'an idle database connection was lost'));
     this.listener = new Listener(() => new Client({ ...options, query_timeout: SILENCE_MS }), log, onLost);
   }
@@ -70,7 +74,8 @@ export class Database implements Queryable {
     spoilt: (row: T, error: ServiceError) => Partial<T>,
   ): Promise<T[]> {
     const { rows } = await this.pool.query({ text, values: [...values] });
-    await this.sealing?.openEach(rows as T[], (row, error) => {
+    if (this.sealing === null) return this.#guard.shown(rows as T[]);
+    await this.sealing.openEach(rows as T[], (row, error) => {
       if (!(error instanceof ServiceError)) throw error;
       this.#log.warn({ err: error }, 'a row of a list cannot be opened');
       Object.assign(row as object, spoilt(row, error));
@@ -78,9 +83,14 @@ export class Database implements Queryable {
     return rows as T[];
   }
 
+  /** @throws ServiceError `unavailable` in one line when what is here is sealed, and this process does not seal. */
+  async requireReadable(): Promise<void> {
+    if (this.sealing === null) await this.#guard.check();
+  }
+
   /** What writes the columns of a thread; '' = of no thread. Not within a transaction. */
   cells(threadId: string): Cells | Promise<Cells> {
-    return this.sealing?.cells(threadId) ?? plainCells;
+    return this.sealing?.cells(threadId) ?? whenThere(this.#guard.check(), () => plainCells);
   }
 
   /** As `query`, planned once a connection: for the few statements that every run executes. */
@@ -131,7 +141,7 @@ export class Database implements Queryable {
   }
 
   #opened<T>(rows: T[]): T[] | Promise<T[]> {
-    return this.sealing === null ? rows : this.sealing.open(rows);
+    return this.sealing === null ? this.#guard.shown(rows) : this.sealing.open(rows);
   }
 
   async close(): Promise<void> {

@@ -8,6 +8,7 @@ import type { ThreadOutcome } from '../core/thread.ts';
 import { CHANNELS, notifyEvents } from './channels.ts';
 import { breaksUnique, type Database } from './database.ts';
 import { NEVER } from './runs.ts';
+import { NOTHING_IS_SEALED } from './sealing/plain-guard.ts';
 import { lockThread, outcomeValues, SETTLE, showOutcome } from './threads.ts';
 
 /** A run in the hands of a worker. */
@@ -76,8 +77,10 @@ export class RunQueue {
     limit: number;
     leaseMs: number;
   }): Promise<ClaimedRun[]> {
+    await this.#db.requireReadable();
     try {
-      const runs = await this.#db.preparedAsStored<ClaimedRun>(CLAIM, [workerId, graphIds, limit, leaseMs]);
+      const values = [workerId, graphIds, limit, leaseMs, this.#db.sealing !== null];
+      const runs = await this.#db.preparedAsStored<ClaimedRun>(CLAIM, values);
       // One that cannot be read must not keep others from their worker.
       await this.#db.sealing?.openEach(runs, (run, fault) => Object.assign(run, { fault }));
       return runs;
@@ -279,7 +282,7 @@ const CLAIM = `
   update baton.runs r set status = 'running', worker_id = $1, lease_until = now() + $4 * interval '1 millisecond',
     fencing_token = nextval('baton.fencing_token'), turn = coalesce(r.turn, nextval('baton.turn')), attempt = attempt + 1,
     started_at = coalesce(started_at, now()), updated_at = now(), waits_for = null
-  from chosen where r.run_id = chosen.run_id
+  from chosen where r.run_id = chosen.run_id and ($5::boolean or ${NOTHING_IS_SEALED})
   returning r.run_id, thread_id, assistant_id, graph_id, created_at, updated_at, status, metadata, kwargs, multitask_strategy,
     extract(epoch from now() - available_at)::float8 * 1000 waited_ms, fencing_token, attempt, cancel_action, was_parked, auth_user,
     (select nullif(t.state_store, '${DEFAULT_STORE}') from baton.threads t where t.thread_id = r.thread_id) state_store`;

@@ -6,6 +6,7 @@ import type { JsonObject } from '../core/json.ts';
 import { CHANNELS } from './channels.ts';
 import type { Database } from './database.ts';
 import { Filter } from './filter.ts';
+import { NOTHING_IS_SEALED } from './sealing/plain-guard.ts';
 import type { Sealing } from './sealing/sealing.ts';
 
 const COLUMNS = `delivery_id, run_id, thread_id, url, status, attempts, next_attempt_at, last_status, last_error,
@@ -75,12 +76,14 @@ export class WebhookDeliveries implements Guarded<WebhookDeliveries> {
     busy: ReadonlyMap<string, number>;
     leaseMs: number;
   }): Promise<ClaimedDelivery[]> {
+    await this.#db.requireReadable();
     const claimed = await this.#db.preparedAsStored<ClaimedDelivery>(CLAIM, [
       limit,
       perHost,
       [...busy.keys()],
       [...busy.values()],
       leaseMs,
+      this.#db.sealing !== null,
     ]);
     return this.#db.sealing === null ? claimed : this.#openEach(this.#db.sealing, claimed);
   }
@@ -229,5 +232,5 @@ const CLAIM = `
   )
   update baton.webhook_deliveries d set attempts = attempts + 1, tries = tries + 1,
     next_attempt_at = now() + $5 * interval '1 millisecond'
-  from chosen where d.delivery_id = chosen.delivery_id
+  from chosen where d.delivery_id = chosen.delivery_id and ($6::boolean or ${NOTHING_IS_SEALED})
   returning d.delivery_id, run_id, url, host, payload, attempts, tries`;

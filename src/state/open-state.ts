@@ -23,9 +23,13 @@ export interface OpenStateOptions {
 /** Opens the state store that a URL names, brought up to date, and the saver over it. */
 export async function openState(options: OpenStateOptions): Promise<DurableSaver> {
   const url = bareUrl(options.url);
-  const driver = namingOutages(await openDriver({ ...options, url }), shownStateUrl(options.url));
   const codec = url === options.url ? plainCodec : options.sealing;
-  if (codec === undefined) throw new InvalidInputError('An encrypted store needs a key: set BATON_KEYS');
+  if (codec === undefined) {
+    throw new InvalidInputError(
+      `${shownStateUrl(options.url)} is encrypted, and its keys are in the control plane of the project whose store it is: BATON_KEYS is read only where STATE_URL, or the state of a graph, begins with "encrypted+". Set that one to it, and leave it out here`,
+    );
+  }
+  const driver = namingOutages(await openDriver({ ...options, url }), shownStateUrl(options.url));
   const { offload } = options;
   // Sealed first, then offloaded: what leaves for elsewhere is sealed.
   return new DurableSaver(

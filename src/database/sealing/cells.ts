@@ -95,9 +95,14 @@ export class SealedCells implements Cells {
   }
 }
 
+/** Of stored metadata, by the name of a field. */
+export function isSealedField(key: string): boolean {
+  return key.startsWith(`${SEALED_FIELD}:`);
+}
+
 /** Of stored metadata what stands in clear. */
 export function metadataInClear(metadata: JsonObject): JsonObject {
-  return Object.fromEntries(Object.entries(metadata).filter(([key]) => !key.startsWith(`${SEALED_FIELD}:`)));
+  return Object.fromEntries(Object.entries(metadata).filter(([key]) => !isSealedField(key)));
 }
 
 /** Says nothing, so that it need not be sealed: SQL's own defaults are such. */

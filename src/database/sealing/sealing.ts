@@ -4,7 +4,16 @@ import { keyIdOf } from '../../core/envelope.ts';
 import { InvalidInputError, ServiceError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
 import { unsealText } from '../../core/sealed-text.ts';
-import { type CellPlace, type Cells, type Entity, isEmpty, SEALED_FIELD, SEALED_TEXT, SealedCells } from './cells.ts';
+import {
+  type CellPlace,
+  type Cells,
+  type Entity,
+  isEmpty,
+  isSealedField,
+  SEALED_FIELD,
+  SEALED_TEXT,
+  SealedCells,
+} from './cells.ts';
 
 type Row = Record<string, unknown>;
 
@@ -112,7 +121,7 @@ export class Sealing {
   async #metadata(row: Row, metadata: JsonObject, shredded: boolean): Promise<JsonObject> {
     const opened: JsonObject = {};
     for (const [key, value] of Object.entries(metadata)) {
-      if (!key.startsWith(`${SEALED_FIELD}:`)) {
+      if (!isSealedField(key)) {
         opened[key] = value;
         continue;
       }
@@ -139,6 +148,17 @@ export class Sealing {
     if (text === null) throw isSpoilt(column, row);
     return text;
   }
+}
+
+/** Whether any cell looks as a sealed one does. */
+export function holdsSealed(rows: readonly Row[]): boolean {
+  const columns = Object.keys(rows[0] ?? {}).filter((column) => COLUMNS[column] !== undefined || column === 'metadata');
+  return columns.some((column) =>
+    rows.some((row) => {
+      if (column !== 'metadata') return sealedIn(row[column]) !== null;
+      return Object.keys(row[column] ?? {}).some(isSealedField);
+    }),
+  );
 }
 
 const METADATA_OF: readonly Entity[] = ['run', 'thread', 'assistant', 'cron'];

@@ -42,9 +42,12 @@ export class ThreadKeys implements DataKeys {
     this.#now = now;
   }
 
-  /** @throws ServiceError in one line when BATON_KEYS is not what the stored keys were wrapped by. */
+  /**
+   * Makes none: the first key seals the control plane for good.
+   * @throws ServiceError in one line when BATON_KEYS is not what the stored keys were wrapped by.
+   */
   async check(): Promise<void> {
-    await this.of(OF_NO_THREAD);
+    await this.find(OF_NO_THREAD);
   }
 
   of(threadId: string): DataKey | Promise<DataKey> {

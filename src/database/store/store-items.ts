@@ -109,8 +109,8 @@ export class StoreItems implements Guarded<StoreItems> {
 
   /** How the value is kept. */
   async stored(namespace: readonly string[], key: string, value: JsonObject): Promise<JsonObject> {
-    if (this.#db.sealing === null) return value;
     const cells = await this.#db.cells(OF_NO_THREAD);
+    if (this.#db.sealing === null) return value;
     return JSON.parse(await cells.json(['item.value', `${toPath(namespace)} ${key}`], value)) as JsonObject;
   }
 

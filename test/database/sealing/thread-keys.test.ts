@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { KeyRing, secretKey, serviceKey } from '../../../src/core/key-ring.ts';
-import { nameOf } from '../../../src/core/data-key.ts';
+import { nameOf, OF_NO_THREAD } from '../../../src/core/data-key.ts';
 import { Database, type Queryable } from '../../../src/database/database.ts';
 import { migrate } from '../../../src/database/migrate.ts';
 import { KEY_CACHE_MS, ThreadKeys } from '../../../src/database/sealing/thread-keys.ts';
@@ -124,7 +124,7 @@ describe('rotation', () => {
 
 describe('BATON_KEYS', () => {
   it('is refused in one line when it is not what the stored keys were wrapped by', async () => {
-    await new ThreadKeys(database, new KeyRing([one])).check();
+    await new ThreadKeys(database, new KeyRing([one])).of(OF_NO_THREAD);
     await expect(new ThreadKeys(database, new KeyRing([two])).check()).rejects.toThrow(
       /^BATON_KEYS has no key "one".*$/,
     );
