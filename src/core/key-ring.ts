@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { InvalidInputError, messageOf, ServiceError } from './errors.ts';
+import { InvalidInputError, isUnreadable, messageOf, ServiceError } from './errors.ts';
 import { seal, unseal } from './envelope.ts';
 
 /** Which data key it is. What is wrapped for one cannot be taken for another. */
@@ -64,7 +64,10 @@ export class KeyRing {
     }
   }
 
-  /** @throws ServiceError `unavailable` that says which key of BATON_KEYS is missing or is another one. */
+  /**
+   * @throws ServiceError `unavailable` that says which key of BATON_KEYS is missing or is another one; `unreadable_value` for
+   * what the right one does not open.
+   */
   async unwrap({ kek_id, wrapped }: WrappedKey, context: KeyContext): Promise<Buffer> {
     const key = this.#keys.get(kek_id);
     if (key === undefined) {
@@ -76,6 +79,7 @@ export class KeyRing {
     try {
       return Buffer.from(await key.unwrap(wrapped, context));
     } catch (error) {
+      if (isUnreadable(error)) throw error;
       throw new ServiceError(
         'unavailable',
         `The key "${kek_id}" of BATON_KEYS does not open what was wrapped under that name (${messageOf(error)}): put the right one back`,
@@ -88,15 +92,27 @@ export class KeyRing {
 export function secretKey(id: string, secret: Uint8Array): KeyEncryptionKey {
   const key = { id: createHash('sha256').update(id).digest().subarray(0, 16), secret: Buffer.from(secret) };
   const place = ({ key_id, thread_id }: KeyContext) => ['data key', id, key_id, thread_id];
+  /** It has opened something: it is the right one, and what it does not open was changed. */
+  let isRight = false;
   return {
     id,
     wrap: (bytes, context) => seal(key, bytes, place(context)),
     unwrap: (wrapped, context) => {
       const opened = unseal(key, wrapped, place(context));
+      if (opened === null && isRight) throw isSpoilt(context);
       if (opened === null) throw new Error('it is another key, or what it wrapped was changed');
+      isRight = true;
       return opened.bytes;
     },
   };
+}
+
+function isSpoilt({ thread_id }: KeyContext): ServiceError {
+  const whose = thread_id === '' ? "the server's own key" : `the key of thread ${thread_id}`;
+  return new ServiceError(
+    'unreadable_value',
+    `What is stored of ${whose} was changed, and does not open: restore its row of baton.thread_keys from a backup, or delete the thread`,
+  );
 }
 
 /** A service of the project's own that wraps keys. @throws InvalidInputError when it is not one. */

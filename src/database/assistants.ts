@@ -4,6 +4,7 @@ import { OF_NO_THREAD } from '../core/data-key.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Database, Queryable } from './database.ts';
 import { Filter, pageClause, type Page } from './filter.ts';
+import { metadataInClear } from './sealing/cells.ts';
 
 const COLUMNS = 'assistant_id, graph_id, name, description, config, context, metadata, version, created_at, updated_at';
 const VERSIONED = 'graph_id, name, description, config, context, metadata';
@@ -91,19 +92,21 @@ export class Assistants implements Guarded<Assistants> {
     return row ?? null;
   }
 
-  /** Newest first. */
+  /** Newest first. One that cannot be opened is shown without what is sealed. */
   async versions(
     assistantId: string,
     { metadata, limit, offset }: { metadata?: JsonObject | undefined; limit: number; offset: number },
   ): Promise<Omit<Assistant, 'updated_at'>[]> {
     this.#db.sealing?.requireClear(metadata, 'metadata');
-    return this.#db.query(
+    return this.#db.queryEach<Omit<Assistant, 'updated_at'>>(
       `select assistant_id, ${VERSIONED}, version, created_at from baton.assistant_versions
        where assistant_id = $1 and metadata @> $2 and metadata @> $5 order by version desc limit $3 offset $4`,
       [assistantId, metadata ?? {}, limit, offset, this.#access.contains],
+      spoiltAssistant,
     );
   }
 
+  /** One that cannot be opened is shown without what is sealed. */
   async search(filter: AssistantFilter, page: AssistantPage): Promise<Assistant[]> {
     this.#db.sealing?.requireClear(filter.metadata, 'metadata');
     const conditions = assistantConditions(filter, this.#access);
@@ -115,7 +118,8 @@ export class Assistants implements Guarded<Assistants> {
       updated_at: 'updated_at',
     };
     const order = pageClause(conditions, page, columns, 'assistant_id');
-    return this.#db.query(`select ${COLUMNS} from baton.assistants ${conditions.where} ${order}`, conditions.values);
+    const text = `select ${COLUMNS} from baton.assistants ${conditions.where} ${order}`;
+    return this.#db.queryEach<Assistant>(text, conditions.values, spoiltAssistant);
   }
 
   async count(filter: AssistantFilter): Promise<number> {
@@ -135,6 +139,10 @@ export class Assistants implements Guarded<Assistants> {
     );
     return rows.length > 0;
   }
+}
+
+function spoiltAssistant({ metadata }: Pick<Assistant, 'metadata'>): Partial<Assistant> {
+  return { metadata: metadataInClear(metadata), description: null, config: {}, context: {} };
 }
 
 function assistantConditions({ graph_id, name, metadata }: AssistantFilter, access: Access): Filter {

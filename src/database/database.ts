@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { Client, DatabaseError, Pool, types, type PoolConfig } from 'pg';
 import { whenThere } from '../core/data-key.ts';
-import { ServiceError } from '../core/errors.ts';
+import { isUnreadable } from '../core/errors.ts';
 import { Listener } from './listener.ts';
 import { type Cells, plainCells } from './sealing/cells.ts';
 import { PlainGuard } from './sealing/plain-guard.ts';
@@ -67,16 +67,19 @@ export class Database implements Queryable {
     return this.#opened(rows as T[]);
   }
 
-  /** As `query`; but a row that cannot be opened keeps no other from being shown: of it `spoilt` says what is. */
+  /**
+   * As `query`; but a row that can never be opened keeps no other from being shown: of it `spoilt` says what is. What may be
+   * opened later, as its key cannot be had for now, is thrown: it is no answer that there is nothing.
+   */
   async queryEach<T>(
     text: string,
     values: readonly unknown[],
-    spoilt: (row: T, error: ServiceError) => Partial<T>,
+    spoilt: (row: T, error: Error) => Partial<T>,
   ): Promise<T[]> {
     const { rows } = await this.pool.query({ text, values: [...values] });
     if (this.sealing === null) return this.#guard.shown(rows as T[]);
     await this.sealing.openEach(rows as T[], (row, error) => {
-      if (!(error instanceof ServiceError)) throw error;
+      if (!isUnreadable(error)) throw error;
       this.#log.warn({ err: error }, 'a row of a list cannot be opened');
       Object.assign(row as object, spoilt(row, error));
     });

@@ -1,5 +1,4 @@
 import type { Access } from '../core/access.ts';
-import type { ServiceError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Thread, ThreadStatus } from '../core/thread.ts';
 import { Filter } from './filter.ts';
@@ -23,7 +22,7 @@ export function threadConditions({ ids, metadata, values, status }: ThreadFilter
 }
 
 /** What is shown of a thread whose row cannot be opened. */
-export function spoiltThread({ metadata }: Thread, { name, message }: ServiceError): Partial<Thread> {
+export function spoiltThread({ metadata }: Thread, { name, message }: Error): Partial<Thread> {
   const error = { error: name, message };
   return { metadata: metadataInClear(metadata), config: {}, values: null, interrupts: {}, error };
 }

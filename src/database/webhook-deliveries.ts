@@ -145,7 +145,7 @@ export class WebhookDeliveries implements Guarded<WebhookDeliveries> {
     return row ?? null;
   }
 
-  /** Newest first, and how many there are in all. */
+  /** Newest first, and how many there are in all. Of one that cannot be opened `last_error` says why. */
   async list(
     filter: DeliveryFilter,
     { limit, offset }: { limit: number; offset: number },
@@ -157,10 +157,11 @@ export class WebhookDeliveries implements Guarded<WebhookDeliveries> {
       .and(`${OWNER} @> ?`, this.#access.contains);
     const from = `from baton.webhook_deliveries d ${conditions.where}`;
     const [count] = await this.#db.query<{ n: number }>(`select count(*) n ${from}`, conditions.values);
-    const deliveries = await this.#db.query<WebhookDelivery>(
+    const deliveries = await this.#db.queryEach<WebhookDelivery>(
       `select ${COLUMNS} ${from} order by created_at desc, delivery_id
        limit ${conditions.param(limit)} offset ${conditions.param(offset)}`,
       conditions.values,
+      (_, { message }) => ({ url: '', last_error: message }),
     );
     return { deliveries, total: count?.n ?? 0 };
   }

@@ -34,9 +34,36 @@ it('an encrypted store lets a key that opens nothing hold up only what is its ow
   const crons = await worker.client.crons.search({});
   expect(crons.find((cron) => cron.thread_id === thread_id)).toMatchObject({ schedule: '0 0 1 1 *', payload: {} });
   expect(crons.find((cron) => cron.thread_id === well?.thread_id)?.payload).toMatchObject({ input: { log: [] } });
+  // What is under a key that BATON_KEYS lacks is there again when it was put back.
+  await pool.query(`update baton.thread_keys set kek_id = 'lost' where thread_id = $1`, [thread_id]);
+  const outage = { status: 503, message: expect.stringContaining('BATON_KEYS has no key "lost"') };
+  await expect(worker.client.threads.search({})).rejects.toMatchObject(outage);
+  await expect(worker.client.crons.search({})).rejects.toMatchObject(outage);
   await worker.baton.stop();
   await pool.end();
   await queue.stop();
+});
+
+it('an assistant that was changed in the database is listed without what is not its own', async () => {
+  const server = await testServer({ worker: false, stateUrl: 'encrypted+memory:', settings: { encryption } });
+  const { client } = server;
+  const made = ['changed', 'well'].map((name) =>
+    client.assistants.create({ graphId: 'line', name, description: 'sealed', metadata: { note: 'sealed' } }),
+  );
+  const [changed, well] = await Promise.all(made);
+  const pool = new Pool({ connectionString: server.baton.databaseUrl });
+  const change = (table: string, id = '') =>
+    pool.query(`update baton.${table} set description = 'plain' where assistant_id = $1`, [id]);
+  await change('assistants', changed?.assistant_id);
+  await change('assistant_versions', well?.assistant_id);
+  const found = await client.assistants.search({ limit: 100 });
+  const named = (name: string) => found.find((assistant) => assistant.name === name);
+  expect(named('well')).toEqual(well);
+  expect(named('changed')).toEqual({ ...changed, description: null, metadata: {} });
+  const versions = await client.assistants.getVersions(well?.assistant_id ?? '');
+  expect(versions).toMatchObject([{ name: 'well', description: null, metadata: {} }]);
+  await pool.end();
+  await server.stop();
 });
 
 it('a run whose thread lost its key fails and says so, and its thread is listed without what nobody can read', async () => {

@@ -92,9 +92,13 @@ export class Sealing {
 
   /** As `open`; but one that cannot be opened keeps no other from it: it is `told`, and as far open as it could be. */
   async openEach<T>(rows: T[], told: (row: T, error: Error) => void): Promise<T[]> {
-    const openOne = (row: T): Promise<unknown> =>
-      this.open([row]).catch((error: unknown) => told(row, error instanceof Error ? error : new Error(String(error))));
-    await Promise.all(rows.map(openOne));
+    for (const row of rows) {
+      try {
+        await this.open([row]);
+      } catch (error) {
+        told(row, error instanceof Error ? error : new Error(String(error)));
+      }
+    }
     return rows;
   }
 

@@ -57,7 +57,8 @@ describe('the key of a thread', () => {
     await database.query(
       `update baton.thread_keys set wrapped = (select wrapped from baton.thread_keys where thread_id = 'hidden') where thread_id = 'swapped'`,
     );
-    await expect(new ThreadKeys(database, new KeyRing([one])).of('swapped')).rejects.toThrow('put the right one back');
+    const ring = new KeyRing([one]);
+    await expect(new ThreadKeys(database, ring).of('swapped')).rejects.toMatchObject({ code: 'unreadable_value' });
   });
 
   it('is not used for longer than a deleted thread’s id rests', async () => {
