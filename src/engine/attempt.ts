@@ -10,11 +10,14 @@ export type StopReason = CancelAction | 'lease_lost' | 'shutdown' | 'budget';
 export class Attempt {
   readonly run: ClaimedRun;
   readonly control = new RunControl();
+  /** Attempts in a row before this one that came no further; until it has looked back, as many as there may be. */
+  idleAttempts: number;
   readonly #abort = new AbortController();
   #reason: StopReason | null = null;
 
   constructor(run: ClaimedRun) {
     this.run = run;
+    this.idleAttempts = run.was_parked ? 0 : run.attempt - 1;
     if (run.cancel_action) this.stop(run.cancel_action);
   }
 

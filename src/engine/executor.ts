@@ -53,7 +53,7 @@ export interface ExecutorParts {
   log: Logger;
 }
 
-/** How long a run rests after so many attempts, as the last one broke off: what broke it may be broken still. */
+/** How long a run rests after so many attempts in a row that broke off and came no further: what broke them may be broken still. */
 const BREAK: Backoff = { firstMs: 1000, factor: 1.5, maxMs: 30_000 };
 
 /** Stops after which nobody wants what was not saved yet. */
@@ -105,9 +105,8 @@ export class Executor {
           { err: error, run_id: run.run_id, attempt: run.attempt },
           'an attempt broke off; the run will be taken up again',
         );
-        await outliveConnections(() => queue.release(run, { afterMs: backoffMs(run.attempt, BREAK) })).catch(
-          () => undefined,
-        );
+        const afterMs = backoffMs(attempt.idleAttempts + 1, BREAK);
+        await outliveConnections(() => queue.release(run, { afterMs })).catch(() => undefined);
       }
     }
     if (attempt.reason === 'lease_lost') await this.#tidyDeleted(run);
@@ -130,6 +129,7 @@ export class Executor {
     if (saver === null) return;
     await saver.fence(run.thread_id, run.fencing_token);
     const { resumes, idleAttempts, lastSeq, fault = run.fault } = await this.#past(run, saver);
+    attempt.idleAttempts = idleAttempts;
     const runLog = events.open(run, lastSeq);
     if (fault || idleAttempts >= maxAttempts) {
       const why = fault ? { error: fault.name, message: fault.message } : exhausted(idleAttempts);

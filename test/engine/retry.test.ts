@@ -1,6 +1,6 @@
 import { Client } from '@langchain/langgraph-sdk';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Database, type Queryable } from '../../src/database/database.ts';
 import { RunQueue } from '../../src/database/run-queue.ts';
 import { startTestServer, type TestServer } from '../../src/testing/index.ts';
@@ -83,6 +83,21 @@ describe('a second attempt', () => {
     expect(Object.values(asked.interrupts).flat()).toMatchObject([{ value: { question: 'age?' } }]);
     await client.runs.wait(thread.thread_id, 'two', { command: { resume: 'two' } });
     expect((await client.threads.getState<{ log: string[] }>(thread.thread_id)).values.log).toEqual(['one is two']);
+  });
+
+  it('comes soon after one that broke off, however often the run has gone on before', async () => {
+    await serve(false);
+    const thread = await client.threads.create();
+    const run = await client.runs.create(thread.thread_id, 'row', { input: {} });
+    const database = new Database({ url: postgres.url, log: baton.server.log, applicationName: 'test' });
+    await database.query('update baton.runs set attempt = 50 where run_id = $1', [run.run_id]);
+    endsToLose = 1;
+    await baton.server.worker.tick();
+    const rests = `select extract(epoch from available_at - updated_at)::float8 seconds from baton.runs where status = 'pending'`;
+    await vi.waitFor(async () => expect(await database.query(rests)).toHaveLength(1), 5000);
+    const [rest] = await database.query<{ seconds: number }>(rests);
+    expect(rest?.seconds).toBeLessThanOrEqual(1);
+    await database.close();
   });
 
   it('after too many at the same place is the last: the run fails and says why', async () => {
