@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { Access } from '../core/access.ts';
+import { Access } from '../core/access.ts';
 import { FencedError } from '../core/errors.ts';
 import type { RetentionRule } from '../core/retention.ts';
 import type { Bookmarks } from '../database/bookmarks.ts';
@@ -53,10 +53,10 @@ export interface ThreadPrunerParts {
 }
 
 /**
- * Prunes the histories of threads, while nobody else changes them. What is to go is decided beside the thread's lock, under a
- * fence that whoever begins to change the thread raises; it goes in batches, each under the row lock by which runs are
- * queued, checkpoints are marked and state is changed. Who changed the thread in between ends the pruning: what is left of
- * it is decided the next time.
+ * Prunes the histories of threads, while nobody else changes them. Where nothing is to go, nothing is written. What is to go
+ * is decided beside the thread's lock, under a fence that whoever begins to change the thread raises; it goes in batches,
+ * each under the row lock by which runs are queued, checkpoints are marked and state is changed. Who changed the thread in
+ * between ends the pruning: what is left of it is decided the next time.
  */
 export class ThreadPruner {
   readonly #parts: ThreadPrunerParts;
@@ -69,7 +69,7 @@ export class ThreadPruner {
   }
 
   /** What would go, by now. Null: no such thread, for the caller. */
-  async plan(threadId: string, rule: RetentionRule, access: Access): Promise<Pruned | null> {
+  async plan(threadId: string, rule: RetentionRule, access = Access.everything): Promise<Pruned | null> {
     const thread = await this.#parts.threads.within(access).get(threadId);
     if (!thread) return null;
     const { bookmarks, stores } = this.#parts;
@@ -86,6 +86,9 @@ export class ThreadPruner {
   }
 
   async #prune(threadId: string, rule: RetentionRule, access: Access | undefined): Promise<PruneEnd> {
+    const planned = await this.plan(threadId, rule, access);
+    if (planned === null) return null;
+    if (planned.checkpoints === 0) return { ...planned, complete: true };
     const threads = access ? this.#parts.threads.within(access) : this.#parts.threads;
     const begun = await threads.whileIdle(threadId, async ({ state_store, token }) => {
       const saver = this.#parts.stores.of(state_store);

@@ -127,6 +127,19 @@ describe('POST /threads/prune', () => {
     expect(metrics).toMatch(/^baton_checkpoints_pruned_total [1-9]\d/m);
   });
 
+  it('leaves a thread alone of which nothing is to go', async () => {
+    const id = await used();
+    await prune({ thread_ids: [id], keep_last: 1 });
+    const fence = async () =>
+      (await pool.query('select token from baton_state.fences where thread_id = $1', [id])).rows;
+    const before = await fence();
+    expect(before).toHaveLength(1);
+    expect(await prune({ thread_ids: [id], keep_last: 1 })).toMatchObject({
+      json: { pruned_count: 1, checkpoints: 0, skipped: [] },
+    });
+    expect(await fence()).toEqual(before);
+  });
+
   it('refuses what contradicts itself', async () => {
     const thread_ids = [uuidv7()];
     for (const body of [
@@ -162,9 +175,11 @@ describe('POST /threads/prune', () => {
     /** Whatever happens then, nothing of this waits for it with the thread's lock. */
     const after = (what: string) => happens[what]?.().finally(() => delete happens[what]);
     const prunePlan = saver.prunePlan.bind(saver);
+    let plans = 0;
     saver.prunePlan = async (...asked) => {
       const plan = await prunePlan(...asked);
-      await after('plan');
+      // The first one only tells whether anything is to go.
+      if (++plans % 2 === 0) await after('plan');
       return plan;
     };
     class Watched extends Threads {
