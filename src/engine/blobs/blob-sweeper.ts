@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { BlobCollector, SweepReport, SweepRequest } from '../../blobs/blob-collector.ts';
 import { FILE_MARK } from '../../core/blob.ts';
@@ -14,6 +15,8 @@ const DAY_MS = 24 * 60 * 60_000;
 const THREADS = 100;
 /** To count all objects takes a while where there are millions. */
 const COUNT_EVERY_MS = 60_000;
+/** Who watches waits no longer for it. */
+const COUNT_WAIT_MS = 1000;
 
 interface BlobSweeperParts {
   collector: BlobCollector;
@@ -29,7 +32,7 @@ export interface FullSweepReport extends SweepReport {
   stale: number;
 }
 
-/** `stored`: in the whole deployment, as of the last minute; the others: by this process. */
+/** `stored`: in the whole deployment, as it was last counted, every minute if that can be; the others: by this process. */
 export interface BlobCounts {
   stored: BlobTotals;
   put: BlobTotals;
@@ -45,7 +48,9 @@ export class BlobSweeper {
   #timer: NodeJS.Timeout | null = null;
   #sweptAtMs = performance.now();
   #sweeps = { sweeps: 0, failed: 0 };
-  #stored = { atMs: -Infinity, totals: NONE };
+  #stored = NONE;
+  #countedAtMs = -Infinity;
+  #counting: Promise<void> | null = null;
 
   constructor(parts: BlobSweeperParts) {
     this.#parts = parts;
@@ -67,10 +72,23 @@ export class BlobSweeper {
 
   /** For who watches. */
   async counts(): Promise<BlobCounts> {
-    const { blobs, vault, collector } = this.#parts;
-    const atMs = performance.now();
-    if (atMs - this.#stored.atMs > COUNT_EVERY_MS) this.#stored = { atMs, totals: await blobs.stored() };
-    return { stored: this.#stored.totals, put: vault.put, swept: collector.swept, ...this.#sweeps };
+    const { vault, collector } = this.#parts;
+    if (performance.now() - this.#countedAtMs > COUNT_EVERY_MS) {
+      this.#counting ??= this.#count().finally(() => (this.#counting = null));
+    }
+    if (this.#counting) await Promise.race([this.#counting, sleep(COUNT_WAIT_MS, undefined, { ref: false })]);
+    return { stored: this.#stored, put: vault.put, swept: collector.swept, ...this.#sweeps };
+  }
+
+  /** Also when it fails: it is tried again after as long. A sweep that ends meanwhile has it counted anew. */
+  async #count(): Promise<void> {
+    const { blobs, log } = this.#parts;
+    this.#countedAtMs = performance.now();
+    try {
+      this.#stored = await blobs.stored();
+    } catch (error) {
+      log.warn({ err: error }, 'could not count the blobs');
+    }
   }
 
   async tick(): Promise<void> {
@@ -104,7 +122,7 @@ export class BlobSweeper {
       this.#sweeps.failed += 1;
       throw error;
     } finally {
-      this.#stored.atMs = -Infinity;
+      this.#countedAtMs = -Infinity;
     }
   }
 
