@@ -19,7 +19,7 @@ export interface RetentionServiceParts {
   bookmarks: Guarded<Bookmarks>;
   sizes: ThreadSizes;
   pruner: ThreadPruner;
-  stores: { of(name: string | null): Pick<StateSaver, 'prunes' | 'getTuple' | 'storage'> };
+  stores: { of(name: string | null): Pick<StateSaver, 'prunes' | 'has' | 'storage'> };
   states: Pick<ThreadStates, 'channelSizes'>;
 }
 
@@ -121,7 +121,7 @@ export class RetentionService {
     const key = { thread_id, checkpoint_ns, checkpoint_id };
     // Before it is looked for: whoever prunes from now on leaves it.
     const bookmark = await bookmarks.insert({ bookmark_id: uuidv7(), ...key, name });
-    if (await this.#parts.stores.of(state_store).getTuple({ configurable: key })) return bookmark;
+    if (await this.#parts.stores.of(state_store).has({ configurable: key })) return bookmark;
     await bookmarks.delete(thread_id, bookmark.bookmark_id);
     throw new NotFoundError('Checkpoint', checkpoint_id);
   }
