@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { keyIdOf } from './envelope.ts';
+import { ServiceError } from './errors.ts';
 
 /** What bytes are stored for: a codec that seals them can bind them to their place. */
 export interface CodecContext {
@@ -46,9 +48,18 @@ export interface Codec {
 export const plainText: Opener = (bytes) =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 
+/** @throws ServiceError `unavailable`: nothing is wrong with what is stored, and what wants it waits for the right setting. */
+const unsealedText: Opener = (bytes) => {
+  if (keyIdOf(bytes) === null) return plainText(bytes);
+  throw new ServiceError(
+    'unavailable',
+    'What is stored there is sealed, and the store was opened as a plain one: write "encrypted+" before its address (STATE_URL, the state of a graph, --from), and set BATON_KEYS',
+  );
+};
+
 export const plainCodec: Codec = {
   encode: (text) => Buffer.from(text, 'utf8'),
-  decode: plainText,
-  opener: () => plainText,
+  decode: unsealedText,
+  opener: () => unsealedText,
   idOf: (text) => createHash('sha256').update(text).digest('base64url').slice(0, 22),
 };

@@ -89,6 +89,16 @@ describe('the commands of a project that moves to an encrypted store', () => {
     await later.baton.stop();
   });
 
+  test('no process opens it when its settings encrypt nothing', async () => {
+    const plain = { ...env, STATE_URL: sqlite('new.db') };
+    const asked = [['worker'], ['blobs', 'sweep'], ['state', 'copy', '--from', stateUrl]];
+    const started = asked.map((args) => project.baton(args, plain));
+    for (const baton of started) {
+      expect(await baton.exit).toBe(1);
+      expect(baton.output).toMatch(/^baton: This control plane is sealed [^\n]*"encrypted\+"[^\n]*BATON_KEYS[^\n]*\n$/);
+    }
+  });
+
   test('baton rotate-keys --dry-run says which key wraps how many', async () => {
     const baton = project.baton(['rotate-keys', '--dry-run'], env);
     expect(await baton.exit).toBe(0);

@@ -1,11 +1,15 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Database } from '../../src/database/database.ts';
 import { Crons } from '../../src/database/crons.ts';
 import { RunQueue } from '../../src/database/run-queue.ts';
 import { WebhookDeliveries } from '../../src/database/webhook-deliveries.ts';
 import { log } from '../state/stores.ts';
-import { testServer, type TestServer } from './fixtures/test-server.ts';
+import { GRAPHS_FILE, testServer, type TestServer } from './fixtures/test-server.ts';
 
 const encryption = { keys: [{ id: 'one', secret: randomBytes(32).toString('base64') }], clearMetadata: [] };
 const REFUSAL = 'This control plane is sealed';
@@ -130,4 +134,52 @@ it('a start that fails seals nothing: the next one may be plain', async () => {
   } finally {
     await server.stop();
   }
+});
+
+describe('the state of a sealed deployment', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'baton-sealed-'));
+  const store = (name: string) => `sqlite:${join(folder, name)}`;
+  let from: TestServer;
+  let to: TestServer;
+  let thread = '';
+  beforeAll(async () => {
+    from = await testServer({ stateUrl: `encrypted+${store('sealed.db')}`, settings: { encryption } });
+    to = await testServer({ stateUrl: store('plain.db'), settings: { encryption } });
+    thread = (await from.client.threads.create()).thread_id;
+    await from.client.runs.wait(thread, 'asking', { input: { log: ['secret'] } });
+  });
+  afterAll(async () => {
+    await Promise.all([from.stop(), to.stop()]);
+    await rm(folder, { recursive: true });
+  });
+  const copy = (server: TestServer, sides: { from: string | null; to: string | null; graphId?: string }) =>
+    server.baton.copyState({ ...sides, dryRun: false }, () => undefined);
+
+  it('is not read by a deployment that has not its keys, which is told why, though it has BATON_KEYS', async () => {
+    const asked = { to: null, graphId: 'asking' };
+    const sealed = `encrypted+${store('sealed.db')}`;
+    await expect(copy(to, { ...asked, from: sealed })).rejects.toThrow(/BATON_KEYS is read only where STATE_URL/);
+    await expect(copy(to, { ...asked, from: store('sealed.db') })).rejects.toThrow(/opened as a plain one/);
+    expect(await to.client.threads.search({})).toEqual([]);
+  });
+
+  it('moves to one that is not, by way of a store in clear, and goes on there', async () => {
+    expect(await copy(from, { from: null, to: store('way.db') })).toMatchObject({ threads: 1, left: 0 });
+    const taken = { from: store('way.db'), to: null, graphId: 'asking' };
+    expect(await copy(to, taken)).toMatchObject({ threads: 1, left: 0 });
+    expect(await to.client.threads.get(thread)).toMatchObject({ status: 'interrupted' });
+    const history = await to.client.threads.getHistory(thread);
+    expect(history).toEqual(await from.client.threads.getHistory(thread));
+    expect(await to.client.runs.wait(thread, 'asking', { command: { resume: 'yes' } })).toEqual({
+      log: ['secret', 'answer: "yes"'],
+    });
+  });
+
+  it('is not read as plain by one whose other graphs alone are encrypted: it waits', async () => {
+    const line = { file: GRAPHS_FILE, exportName: 'line', description: null, state: 'encrypted+memory:' };
+    const half = { stateUrl: store('sealed.db'), graphs: { ...from.config.graphs, line } };
+    const server = await from.restart({ settings: half, worker: false });
+    await expect(server.client.threads.getState(thread)).rejects.toThrow(/503.*opened as a plain one/s);
+    await server.baton.stop();
+  });
 });
