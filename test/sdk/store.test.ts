@@ -319,7 +319,10 @@ describe('the store', () => {
       () => new Database({ url: empty.url, log, applicationName: 'test', maxConnections: 3 }),
     );
     const stores = await Promise.all(
-      opened.map((database) => LongTermStore.open({ database, log, index: null, ttl: TTL })),
+      opened.map(async (database) => {
+        await migrate(database);
+        return LongTermStore.open({ database, log, index: null, ttl: TTL });
+      }),
     );
     await Promise.all(stores.map((store, i) => store.put(['start'], String(i), {})));
     expect(await stores[0]?.search(['start'])).toHaveLength(6);
