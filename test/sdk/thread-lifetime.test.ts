@@ -150,6 +150,8 @@ describe('the storage of a thread', () => {
         checkpoints: nothing,
         channel_values: { ...nothing, by_channel: {} },
         pending_writes: nothing,
+        blobs: nothing,
+        files: nothing,
       });
       await client.runs.wait(thread_id, 'asking', { input: { log: ['x'.repeat(10_000)] } });
       const { total_bytes, checkpoints, channel_values, pending_writes } = await storage();
