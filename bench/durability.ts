@@ -6,7 +6,7 @@ import { FENCING_TOKEN_KEY } from '../src/core/fencing.ts';
 import { DURABILITIES, type Durability } from '../src/core/run.ts';
 import type { DurableSaver } from '../src/state/durable-saver.ts';
 import { openState } from '../src/state/open-state.ts';
-import { WorkMeter } from '../src/state/work-meter.ts';
+import { WorkMeter } from '../src/state/unsaved/work-meter.ts';
 import { benchDatabase } from './bench-database.ts';
 import { DatabaseMeter, type DatabaseUse } from './database-meter.ts';
 import { median, short } from './figures.ts';

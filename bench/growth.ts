@@ -5,7 +5,7 @@ import type { BaseCheckpointSaver } from '@langchain/langgraph-checkpoint';
 import { PostgresSaver } from '@langchain/langgraph-checkpoint-postgres';
 import { Pool } from 'pg';
 import { pino } from 'pino';
-import { keptPieces } from '../src/state/cut-values.ts';
+import { keptPieces } from '../src/state/values/cut-values.ts';
 import { openState } from '../src/state/open-state.ts';
 import { benchDatabase } from './bench-database.ts';
 import { short } from './figures.ts';

@@ -1,9 +1,9 @@
 import { readingOnly } from './blobs/blob-offload.ts';
-import { StateCopy, type StateCopyRequest, type StateCopySum } from './engine/state-copy.ts';
+import { StateCopy, type StateCopyRequest, type StateCopySum } from './engine/threads/state-copy.ts';
 import { saverOpener, type SaverOpenerParts } from './open-stores.ts';
 import type { GraphRegistry } from './engine/graphs/registry.ts';
-import type { ThreadStates } from './engine/thread-state.ts';
-import { openSides } from './state/copy-sides.ts';
+import type { ThreadStates } from './engine/threads/thread-state.ts';
+import { openSides } from './state/copy/copy-sides.ts';
 import type { StateStores } from './state/state-stores.ts';
 
 /** Between which stores, as a person names them; null: the project's own. */

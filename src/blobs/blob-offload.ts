@@ -1,5 +1,5 @@
 import type { Codec } from '../core/codec.ts';
-import type { CheckpointDriver } from '../state/checkpoint-driver.ts';
+import type { CheckpointDriver } from '../state/drivers/checkpoint-driver.ts';
 import type { BlobVault } from './blob-vault.ts';
 import { offloadCodec } from './offload-codec.ts';
 import { OffloadingDriver } from './offloading-driver.ts';

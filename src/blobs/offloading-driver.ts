@@ -8,7 +8,7 @@ import type {
   PutCheckpoint,
   PutWrites,
   Values,
-} from '../state/checkpoint-driver.ts';
+} from '../state/drivers/checkpoint-driver.ts';
 import { toKey } from '../state/drivers/text-key.ts';
 import type { BlobVault } from './blob-vault.ts';
 import { MAX_STUB_BYTES, readStub, stubOf } from './stub.ts';

@@ -5,7 +5,7 @@ import type { Threads } from '../database/threads.ts';
 import type { WebhookDeliveries } from '../database/webhook-deliveries.ts';
 import type { BlobSweeper } from './blobs/blob-sweeper.ts';
 import { StoreSweeper } from './store/store-sweeper.ts';
-import { type StateRemoval, ThreadSweeper } from './thread-sweeper.ts';
+import { type StateRemoval, ThreadSweeper } from './retention/thread-sweeper.ts';
 import { WebhookSweeper } from './webhooks/webhook-sweeper.ts';
 
 /** What a worker tidies up beside its runs. */

@@ -10,33 +10,33 @@ import {
   type PendingWrite,
 } from '@langchain/langgraph-checkpoint';
 import type { RetentionRule } from '../core/retention.ts';
-import { ancestry } from './ancestry.ts';
-import { nextVersion } from './channel-versions.ts';
-import { addressOf, requiredAddress } from './checkpoint-address.ts';
+import { ancestry } from './history/ancestry.ts';
+import { nextVersion } from './checkpoints/channel-versions.ts';
+import { addressOf, requiredAddress } from './checkpoints/checkpoint-address.ts';
 import {
   type CheckpointDriver,
   type CheckpointKey,
   NO_BLOBS,
   type StoredSizes,
   type ThreadOutline,
-} from './checkpoint-driver.ts';
-import { CheckpointReader } from './checkpoint-reader.ts';
-import { CheckpointWriter } from './checkpoint-writer.ts';
+} from './drivers/checkpoint-driver.ts';
+import { CheckpointReader } from './checkpoints/checkpoint-reader.ts';
+import { CheckpointWriter } from './checkpoints/checkpoint-writer.ts';
 import { type Codec, plainCodec } from '../core/codec.ts';
-import { INLINE_CHARS } from './cut-values.ts';
-import { sizesAsWrites } from './delta-channels.ts';
-import { readLater } from './deferred-value.ts';
-import { deltaHistory } from './delta-history.ts';
-import { Heads } from './heads.ts';
-import { type PrunePlan, PrunePlanner } from './prune-plan.ts';
+import { INLINE_CHARS } from './values/cut-values.ts';
+import { sizesAsWrites } from './history/delta-channels.ts';
+import { readLater } from './values/deferred-value.ts';
+import { deltaHistory } from './history/delta-history.ts';
+import { Heads } from './checkpoints/heads.ts';
+import { type PrunePlan, PrunePlanner } from './history/prune-plan.ts';
 import { serialize } from './codec/serialize.ts';
-import type { CheckpointBody } from './packed-values.ts';
-import { copyResealed } from './resealed-copy.ts';
-import { type SavedStep, savedSteps } from './saved-steps.ts';
+import type { CheckpointBody } from './values/packed-values.ts';
+import { copyResealed } from './copy/resealed-copy.ts';
+import { type SavedStep, savedSteps } from './copy/saved-steps.ts';
 import type { ChannelSizes, LatestCheckpoint, StateSaver, WayTo } from './state-saver.ts';
-import { SharedPath } from './shared-path.ts';
-import { UnsavedWork } from './unsaved-work.ts';
-import type { WorkMeter } from './work-meter.ts';
+import { SharedPath } from './history/shared-path.ts';
+import { UnsavedWork } from './unsaved/unsaved-work.ts';
+import type { WorkMeter } from './unsaved/work-meter.ts';
 
 export interface DurableSaverOptions {
   driver: CheckpointDriver;

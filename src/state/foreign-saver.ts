@@ -11,17 +11,17 @@ import {
 } from '@langchain/langgraph-checkpoint';
 import { ConflictError, FencedError, UnsupportedFieldError } from '../core/errors.ts';
 import { FENCING_TOKEN_KEY } from '../core/fencing.ts';
-import { configOf, requiredAddress, writerOf } from './checkpoint-address.ts';
-import { NO_BLOBS, type StoredSizes } from './checkpoint-driver.ts';
-import { stampedMetadata } from './checkpoint-metadata.ts';
-import { sizesAsWrites } from './delta-channels.ts';
+import { configOf, requiredAddress, writerOf } from './checkpoints/checkpoint-address.ts';
+import { NO_BLOBS, type StoredSizes } from './drivers/checkpoint-driver.ts';
+import { stampedMetadata } from './checkpoints/checkpoint-metadata.ts';
+import { sizesAsWrites } from './history/delta-channels.ts';
 import { rethrow } from './outages.ts';
-import { lastingWrites, NULL_TASK_ID } from './pending-writes.ts';
-import type { PrunePlan } from './prune-plan.ts';
-import { type SavedStep, savedStep } from './saved-steps.ts';
+import { lastingWrites, NULL_TASK_ID } from './checkpoints/pending-writes.ts';
+import type { PrunePlan } from './history/prune-plan.ts';
+import { type SavedStep, savedStep } from './copy/saved-steps.ts';
 import type { ChannelSizes, LatestCheckpoint, StateSaver, WayTo } from './state-saver.ts';
-import { oldestFirst, threadsOf, writesByTask } from './tuple-history.ts';
-import { Underway } from './underway.ts';
+import { oldestFirst, threadsOf, writesByTask } from './history/tuple-history.ts';
+import { Underway } from './unsaved/underway.ts';
 
 /** Whether the holder of a token has the thread still: asked before each write of a saver that knows no tokens. */
 export type MayWrite = (threadId: string, token: number) => Promise<boolean>;

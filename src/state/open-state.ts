@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { InvalidInputError } from '../core/errors.ts';
 import { shownStateUrl } from '../core/state-url.ts';
 import { type Codec, plainCodec } from '../core/codec.ts';
-import type { CheckpointDriver } from './checkpoint-driver.ts';
+import type { CheckpointDriver } from './drivers/checkpoint-driver.ts';
 import { bareUrl } from '../core/sealed-url.ts';
 import { DurableSaver } from './durable-saver.ts';
 import { namingOutages } from './outages.ts';

@@ -1,10 +1,10 @@
 import type { RunnableConfig } from '@langchain/core/runnables';
 import type { BaseCheckpointSaver } from '@langchain/langgraph-checkpoint';
 import type { RetentionRule } from '../core/retention.ts';
-import type { CheckpointKey, StoredSizes } from './checkpoint-driver.ts';
-import type { PrunePlan } from './prune-plan.ts';
-import type { SavedStep } from './saved-steps.ts';
-import type { WorkMeter } from './work-meter.ts';
+import type { CheckpointKey, StoredSizes } from './drivers/checkpoint-driver.ts';
+import type { PrunePlan } from './history/prune-plan.ts';
+import type { SavedStep } from './copy/saved-steps.ts';
+import type { WorkMeter } from './unsaved/work-meter.ts';
 
 /** Where a thread stands, without its values. */
 export interface LatestCheckpoint {

@@ -32,14 +32,14 @@ const MUTANTS: Mutant[] = [
   },
   {
     name: 'a checkpoint is said to be stored before it is',
-    file: 'state/checkpoint-writer.ts',
+    file: 'state/checkpoints/checkpoint-writer.ts',
     from: 'await this.#acknowledged(change, this.#driver.put(change));',
     to: 'setTimeout(() => void this.#driver.put(change).catch(() => undefined), 300);',
     kinds: ['kill a worker'],
   },
   {
     name: 'a reader replays the log before he subscribes',
-    file: 'engine/streams.ts',
+    file: 'engine/streams/run-streams.ts',
     from: `    const inbox = this.#subscribe(runId);
     const onAbort = () => inbox.wake();
     signal.addEventListener('abort', onAbort);

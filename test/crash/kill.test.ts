@@ -8,7 +8,7 @@ import type { Database } from '../../src/database/database.ts';
 import { RunEvents } from '../../src/database/run-events.ts';
 import { Runs } from '../../src/database/runs.ts';
 import { Threads } from '../../src/database/threads.ts';
-import { RunStreams } from '../../src/engine/streams.ts';
+import { RunStreams } from '../../src/engine/streams/run-streams.ts';
 import { enqueueRun } from '../enqueue-run.ts';
 import { crashDatabase, type CrashDatabase } from './crash-database.ts';
 import type { Processes } from './processes.ts';

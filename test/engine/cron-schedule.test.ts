@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { nextRunDate, nextTime } from '../../src/engine/cron-schedule.ts';
+import { nextRunDate, nextTime } from '../../src/engine/crons/cron-schedule.ts';
 
 /** The first times after an instant. */
 function times(schedule: string, timezone: string | null, after: string, count = 3): string[] {

@@ -5,7 +5,7 @@ import { END_EVENT } from '../../src/core/run-event.ts';
 import { Database } from '../../src/database/database.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { RunEvents } from '../../src/database/run-events.ts';
-import { RunStreams } from '../../src/engine/streams.ts';
+import { RunStreams } from '../../src/engine/streams/run-streams.ts';
 import { testDatabase } from '../postgres.ts';
 
 const log = pino({ level: 'silent' });

@@ -5,7 +5,7 @@ import { uuidv7 } from '../../src/core/ids.ts';
 import { Database } from '../../src/database/database.ts';
 import { RunQueue } from '../../src/database/run-queue.ts';
 import { Threads } from '../../src/database/threads.ts';
-import { ThreadSweeper } from '../../src/engine/thread-sweeper.ts';
+import { ThreadSweeper } from '../../src/engine/retention/thread-sweeper.ts';
 import { openState } from '../../src/state/open-state.ts';
 import { call } from './fixtures/call.ts';
 import { gate } from './fixtures/gates.ts';

@@ -9,7 +9,7 @@ import {
 } from '@langchain/langgraph-checkpoint';
 import { FENCING_TOKEN_KEY } from '../../src/core/fencing.ts';
 import type { DurableSaver } from '../../src/state/durable-saver.ts';
-import { WorkMeter, type WorkMeterOptions } from '../../src/state/work-meter.ts';
+import { WorkMeter, type WorkMeterOptions } from '../../src/state/unsaved/work-meter.ts';
 
 const TOKEN = 1;
 export const NEVER = { limit: { ms: Infinity, cost: Infinity } };

@@ -13,7 +13,7 @@ import { plainCodec } from '../../src/core/codec.ts';
 import { Blobs } from '../../src/database/blobs.ts';
 import { Database } from '../../src/database/database.ts';
 import { migrate } from '../../src/database/migrate.ts';
-import type { PutCheckpoint, PutWrites } from '../../src/state/checkpoint-driver.ts';
+import type { PutCheckpoint, PutWrites } from '../../src/state/drivers/checkpoint-driver.ts';
 import { PostgresDriver } from '../../src/state/drivers/postgres/postgres-driver.ts';
 import { toKey } from '../../src/state/drivers/text-key.ts';
 import { DurableSaver } from '../../src/state/durable-saver.ts';

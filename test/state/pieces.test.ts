@@ -4,11 +4,11 @@ import { END, MessagesAnnotation, START, StateGraph } from '@langchain/langgraph
 import { emptyCheckpoint, uuid6 } from '@langchain/langgraph-checkpoint';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plainCodec } from '../../src/core/codec.ts';
-import type { PutCheckpoint, PutWrites } from '../../src/state/checkpoint-driver.ts';
-import { INLINE_CHARS, keptPieces, MAX_PIECES } from '../../src/state/cut-values.ts';
+import type { PutCheckpoint, PutWrites } from '../../src/state/drivers/checkpoint-driver.ts';
+import { INLINE_CHARS, keptPieces, MAX_PIECES } from '../../src/state/values/cut-values.ts';
 import { MemoryDriver } from '../../src/state/drivers/memory/memory-driver.ts';
 import { DurableSaver } from '../../src/state/durable-saver.ts';
-import { contentIdsOf, withContentIds } from '../../src/state/packed-values.ts';
+import { contentIdsOf, withContentIds } from '../../src/state/values/packed-values.ts';
 import { Random } from '../random.ts';
 import { STORES, type TestStore } from './stores.ts';
 

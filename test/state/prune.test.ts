@@ -14,7 +14,7 @@ import type { RunnableConfig } from '@langchain/core/runnables';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { RetentionRule } from '../../src/core/retention.ts';
-import type { CheckpointKey } from '../../src/state/checkpoint-driver.ts';
+import type { CheckpointKey } from '../../src/state/drivers/checkpoint-driver.ts';
 import type { DurableSaver } from '../../src/state/durable-saver.ts';
 import { BIG, line, subgraph, twoQuestions } from './graphs.ts';
 import { STORES, type TestStore } from './stores.ts';

@@ -3,7 +3,7 @@ import { emptyCheckpoint, uuid6 } from '@langchain/langgraph-checkpoint';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { FENCING_TOKEN_KEY } from '../../src/core/fencing.ts';
-import type { CheckpointKey } from '../../src/state/checkpoint-driver.ts';
+import type { CheckpointKey } from '../../src/state/drivers/checkpoint-driver.ts';
 import type { DurableSaver } from '../../src/state/durable-saver.ts';
 import { RedisDriver } from '../../src/state/drivers/redis/redis-driver.ts';
 import { openState } from '../../src/state/open-state.ts';

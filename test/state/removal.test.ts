@@ -3,7 +3,7 @@ import { Command } from '@langchain/langgraph';
 import type { CheckpointTuple } from '@langchain/langgraph-checkpoint';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FencedError } from '../../src/core/errors.ts';
-import type { CheckpointKey } from '../../src/state/checkpoint-driver.ts';
+import type { CheckpointKey } from '../../src/state/drivers/checkpoint-driver.ts';
 import type { DurableSaver } from '../../src/state/durable-saver.ts';
 import { fanOut, line, subgraph, twoQuestions } from './graphs.ts';
 import { STORES, type TestStore } from './stores.ts';

@@ -8,7 +8,7 @@ import { type BaseCheckpointSaver, emptyCheckpoint, uuid6 } from '@langchain/lan
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FencedError } from '../../src/core/errors.ts';
 import { FENCING_TOKEN_KEY } from '../../src/core/fencing.ts';
-import type { PutCheckpoint } from '../../src/state/checkpoint-driver.ts';
+import type { PutCheckpoint } from '../../src/state/drivers/checkpoint-driver.ts';
 import { SqliteDriver } from '../../src/state/drivers/sqlite/sqlite-driver.ts';
 import { SqliteFile } from '../../src/state/drivers/sqlite/sqlite-file.ts';
 import type { DurableSaver } from '../../src/state/durable-saver.ts';

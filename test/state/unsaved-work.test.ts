@@ -4,11 +4,11 @@ import { Annotation, Command, END, START, StateGraph } from '@langchain/langgrap
 import type { BaseCheckpointSaver, CheckpointTuple } from '@langchain/langgraph-checkpoint';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FENCING_TOKEN_KEY } from '../../src/core/fencing.ts';
-import type { CheckpointDriver } from '../../src/state/checkpoint-driver.ts';
+import type { CheckpointDriver } from '../../src/state/drivers/checkpoint-driver.ts';
 import { MemoryDriver } from '../../src/state/drivers/memory/memory-driver.ts';
 import { PostgresDriver } from '../../src/state/drivers/postgres/postgres-driver.ts';
 import { DurableSaver } from '../../src/state/durable-saver.ts';
-import { WorkMeter, type WorkMeterOptions } from '../../src/state/work-meter.ts';
+import { WorkMeter, type WorkMeterOptions } from '../../src/state/unsaved/work-meter.ts';
 import { testDatabase } from '../postgres.ts';
 import { BIG, fanOut, line, subgraph, twoQuestions } from './graphs.ts';
 import { NEVER } from './holding-saver.ts';

@@ -7,7 +7,7 @@ import type { JsonObject } from '../../core/json.ts';
 import type { Run } from '../../core/run.ts';
 import type { CronFilter, CronPage, Crons, NewCron } from '../../database/crons.ts';
 import type { RunPlan } from '../../database/runs.ts';
-import { nextRunDate, nextTime } from '../../engine/cron-schedule.ts';
+import { nextRunDate, nextTime } from '../../engine/crons/cron-schedule.ts';
 import { assistantIdOf } from '../assistants/service.ts';
 import type { RunCreate } from '../runs/schemas.ts';
 import type { RunService } from '../runs/service.ts';

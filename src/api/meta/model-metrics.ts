@@ -1,5 +1,5 @@
 import { Counter, type Registry } from 'prom-client';
-import type { ModelUse } from '../../engine/run-observer.ts';
+import type { ModelUse } from '../../engine/runs/run-observer.ts';
 
 /** What the nodes of this process have used of models. */
 export class ModelMetrics {

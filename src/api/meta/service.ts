@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { LANGGRAPH_VERSION } from '../../engine/langgraph-version.ts';
+import { LANGGRAPH_VERSION } from '../../engine/runs/langgraph-version.ts';
 
 /** The level of the LangGraph API that is spoken: Studio and others switch features on by it. */
 const API_VERSION = '1.5.1';

@@ -1,4 +1,4 @@
-import type { ThreadState } from '../../engine/snapshot.ts';
+import type { ThreadState } from '../../engine/threads/snapshot.ts';
 import { route, type Route } from '../../http/route.ts';
 import { checkpointRef } from '../checkpoint-ref.ts';
 import * as schemas from './schemas.ts';

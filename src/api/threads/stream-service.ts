@@ -5,8 +5,8 @@ import { END_EVENT, type RunEvent } from '../../core/run-event.ts';
 import type { Thread } from '../../core/thread.ts';
 import type { ChangeTurn } from '../../database/thread-turns.ts';
 import type { Threads } from '../../database/threads.ts';
-import { THREAD_START, type ThreadPlace, type ThreadStreams } from '../../engine/thread-streams.ts';
-import type { ThreadStates } from '../../engine/thread-state.ts';
+import { THREAD_START, type ThreadPlace, type ThreadStreams } from '../../engine/streams/thread-streams.ts';
+import type { ThreadStates } from '../../engine/threads/thread-state.ts';
 
 /** What a reader of a thread wants: the events of its runs, only their begins and ends, changes of the state by hand. */
 export const THREAD_STREAM_MODES = ['run_modes', 'lifecycle', 'state_update'] as const;

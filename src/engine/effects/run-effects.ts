@@ -21,7 +21,7 @@ import type { Codec } from '../../core/codec.ts';
 import { revive } from '../../state/codec/revive.ts';
 import { serialize } from '../../state/codec/serialize.ts';
 import type { StateSaver } from '../../state/state-saver.ts';
-import type { Attempt } from '../attempt.ts';
+import type { Attempt } from '../runs/attempt.ts';
 import type { EffectSignals } from './effect-signals.ts';
 
 export interface RunEffectsParts {

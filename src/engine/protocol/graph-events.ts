@@ -2,7 +2,7 @@ import type { ProtocolEvent } from '@langchain/langgraph/stream';
 import type { Json } from '../../core/json.ts';
 import type { EmittedEvent } from '../../core/run-event.ts';
 import type { CompiledGraph } from '../graphs/registry.ts';
-import { withoutPrivateKeys } from '../private-keys.ts';
+import { withoutPrivateKeys } from '../streams/private-keys.ts';
 import { toWire } from '../wire.ts';
 
 /** The part of a graph that is used here, without the types of its state, which only its author knows. */

@@ -1,5 +1,5 @@
 import type { Access, Guarded } from '../../core/access.ts';
-import type { ThreadEntry, ThreadStreams } from '../thread-streams.ts';
+import type { ThreadEntry, ThreadStreams } from '../streams/thread-streams.ts';
 import { RunTranslation, TURN_SPAN, type AgentNode, type ProtocolEvent } from './run-translation.ts';
 
 /** What happens on threads, as events of the protocol of threads. */

@@ -13,9 +13,9 @@ import type {
   ThreadOutline,
   Values,
   WritesRow,
-} from '../../checkpoint-driver.ts';
+} from '../checkpoint-driver.ts';
 import { placeOf } from '../../../core/checkpoint-place.ts';
-import { matches, nearestKept, newestFirst, placeAfter } from '../../checkpoint-query.ts';
+import { matches, nearestKept, newestFirst, placeAfter } from '../../checkpoints/checkpoint-query.ts';
 
 interface Entry {
   /** The order of storing. */

@@ -1,4 +1,4 @@
-import type { CheckpointKey, PutCheckpoint, PutWrites } from '../../checkpoint-driver.ts';
+import type { CheckpointKey, PutCheckpoint, PutWrites } from '../checkpoint-driver.ts';
 import { COLUMNS, KINDS, textOf } from './batch-text.ts';
 import { foldWrites } from './folded-writes.ts';
 import { toJsonb, toKey } from '../text-key.ts';

@@ -1,4 +1,4 @@
-import type { CheckpointKey, WritesRow } from '../../checkpoint-driver.ts';
+import type { CheckpointKey, WritesRow } from '../checkpoint-driver.ts';
 
 type Entry = [task_id: string, task_path: string, run_id: string | null, bytes: number];
 

@@ -1,4 +1,4 @@
-import type { CheckpointKey, CheckpointQuery } from '../../checkpoint-driver.ts';
+import type { CheckpointKey, CheckpointQuery } from '../checkpoint-driver.ts';
 import { toJsonb, toKey } from '../text-key.ts';
 
 /** The `where` clause of a query and its parameters, which begin with $1. `shape` tells clauses apart that differ. */

@@ -12,7 +12,7 @@ import type {
   StoredSizes,
   ThreadOutline,
   Values,
-} from '../../checkpoint-driver.ts';
+} from '../checkpoint-driver.ts';
 import { outliveConnections } from '../../../core/connection-loss.ts';
 import { GroupCommit } from './group-commit.ts';
 import { whereClause } from './list-statement.ts';

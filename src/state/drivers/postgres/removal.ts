@@ -1,8 +1,8 @@
 import type { PoolClient } from 'pg';
 import { FencedError } from '../../../core/errors.ts';
-import type { CheckpointKey } from '../../checkpoint-driver.ts';
+import type { CheckpointKey } from '../checkpoint-driver.ts';
 import { type CheckpointPlace, placeOf } from '../../../core/checkpoint-place.ts';
-import { nearestKept } from '../../checkpoint-query.ts';
+import { nearestKept } from '../../checkpoints/checkpoint-query.ts';
 import { toKey } from '../text-key.ts';
 
 /** Those that go, as far as they are here. */

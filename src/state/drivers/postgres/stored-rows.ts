@@ -1,5 +1,5 @@
 import type { Pool, QueryConfig, QueryResult } from 'pg';
-import type { CheckpointKey, CheckpointRow, LoadedCheckpoint, WritesRow } from '../../checkpoint-driver.ts';
+import type { CheckpointKey, CheckpointRow, LoadedCheckpoint, WritesRow } from '../checkpoint-driver.ts';
 import { outliveConnections } from '../../../core/connection-loss.ts';
 import { unfoldWrites } from './folded-writes.ts';
 import { fromKey } from '../text-key.ts';

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import type { ThreadOutline } from '../../checkpoint-driver.ts';
+import type { ThreadOutline } from '../checkpoint-driver.ts';
 import { outliveConnections } from '../../../core/connection-loss.ts';
 import { headerOf } from './folded-writes.ts';
 import { fromKey, toKey } from '../text-key.ts';

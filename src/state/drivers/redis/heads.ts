@@ -1,4 +1,4 @@
-import type { PutCheckpoint, PutWrites } from '../../checkpoint-driver.ts';
+import type { PutCheckpoint, PutWrites } from '../checkpoint-driver.ts';
 import { toPlace } from './thread-keys.ts';
 
 /*

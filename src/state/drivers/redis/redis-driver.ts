@@ -12,7 +12,7 @@ import type {
   StoredSizes,
   ThreadOutline,
   Values,
-} from '../../checkpoint-driver.ts';
+} from '../checkpoint-driver.ts';
 import { inspectServers } from './inspect-servers.ts';
 import { connectRedis, type RedisConnection } from './redis-connection.ts';
 import { RedisThreads } from './redis-threads.ts';

@@ -1,5 +1,5 @@
 import type { RedisArgument } from '@redis/client';
-import type { CheckpointKey, CheckpointRow, LoadedCheckpoint, WritesRow } from '../../checkpoint-driver.ts';
+import type { CheckpointKey, CheckpointRow, LoadedCheckpoint, WritesRow } from '../checkpoint-driver.ts';
 import { checkpointHead, parseCheckpointHead, parseWritesHead, writesHead } from './heads.ts';
 import type { Change } from './thread-changes.ts';
 import { fromPlace, toNamespace, toPlace } from './thread-keys.ts';

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { FencedError } from '../../../core/errors.ts';
-import type { PutCheckpoint, PutWrites } from '../../checkpoint-driver.ts';
+import type { PutCheckpoint, PutWrites } from '../checkpoint-driver.ts';
 
 export type Change = { put: PutCheckpoint } | { writes: PutWrites };
 

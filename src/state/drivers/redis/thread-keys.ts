@@ -1,4 +1,4 @@
-import type { CheckpointKey } from '../../checkpoint-driver.ts';
+import type { CheckpointKey } from '../checkpoint-driver.ts';
 
 /**
  * The keys of a thread, in the order in which every script takes them:

@@ -1,5 +1,5 @@
-import type { CheckpointKey, CheckpointQuery } from '../../checkpoint-driver.ts';
-import { matches, newestFirst, placeAfter } from '../../checkpoint-query.ts';
+import type { CheckpointKey, CheckpointQuery } from '../checkpoint-driver.ts';
+import { matches, newestFirst, placeAfter } from '../../checkpoints/checkpoint-query.ts';
 import { parseCheckpointHead } from './heads.ts';
 import type { RedisThreads } from './redis-threads.ts';
 import { fromPlace, KEY, toPlace } from './thread-keys.ts';

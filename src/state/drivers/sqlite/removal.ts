@@ -1,7 +1,7 @@
 import { ConflictError } from '../../../core/errors.ts';
-import type { CheckpointKey } from '../../checkpoint-driver.ts';
+import type { CheckpointKey } from '../checkpoint-driver.ts';
 import { type CheckpointPlace, placeOf } from '../../../core/checkpoint-place.ts';
-import { nearestKept } from '../../checkpoint-query.ts';
+import { nearestKept } from '../../checkpoints/checkpoint-query.ts';
 import { fromKey, toKey } from '../text-key.ts';
 import type { SqliteFile } from './sqlite-file.ts';
 

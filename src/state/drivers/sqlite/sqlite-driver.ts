@@ -11,7 +11,7 @@ import type {
   StoredSizes,
   ThreadOutline,
   Values,
-} from '../../checkpoint-driver.ts';
+} from '../checkpoint-driver.ts';
 import { fromKey, toKey, toNullableKey } from '../text-key.ts';
 import { fileOfUrl } from './file-of-url.ts';
 import { ChangeQueue } from './change-queue.ts';

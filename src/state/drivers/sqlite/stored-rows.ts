@@ -4,7 +4,7 @@ import type {
   LoadedCheckpoint,
   StoredCheckpoint,
   WritesRow,
-} from '../../checkpoint-driver.ts';
+} from '../checkpoint-driver.ts';
 import { fromKey, fromNullableKey, toKey } from '../text-key.ts';
 import type { Parameter, SqliteFile } from './sqlite-file.ts';
 

@@ -1,4 +1,4 @@
-import type { ThreadOutline } from '../../checkpoint-driver.ts';
+import type { ThreadOutline } from '../checkpoint-driver.ts';
 import { fromKey, fromNullableKey } from '../text-key.ts';
 import type { SqliteFile } from './sqlite-file.ts';
 
