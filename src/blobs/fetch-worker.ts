@@ -18,6 +18,7 @@ export interface BlockingFetch {
 /** Fetches objects while this thread stands still: another one does it. */
 export class FetchWorker {
   readonly #worker: Worker;
+  isGone = false;
 
   constructor({ endpoint, region, accessKeyId, secretAccessKey }: S3Location) {
     // Plain JavaScript: a thread has no loader for TypeScript.
@@ -27,6 +28,7 @@ export class FetchWorker {
     });
     this.#worker.unref();
     this.#worker.on('error', () => undefined); // whoever waits for an answer is told by the clock
+    this.#worker.on('exit', () => (this.isGone = true));
   }
 
   /** @throws Error when there is no answer in time, or none but that of a server that is busy or broken. */

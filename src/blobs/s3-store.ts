@@ -37,7 +37,7 @@ export class S3Store implements BlobStore {
   }
 
   getSync(name: string): Uint8Array | null {
-    this.#blocking ??= new FetchWorker(this.#location);
+    if (this.#blocking === undefined || this.#blocking.isGone) this.#blocking = new FetchWorker(this.#location);
     try {
       const path = this.#pathOf(this.#keyOf(name));
       const { status, body } = this.#blocking.get({

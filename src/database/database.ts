@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { Client, DatabaseError, Pool, types, type PoolConfig } from 'pg';
+import { Client, DatabaseError, Pool, types, type PoolClient, type PoolConfig } from 'pg';
 import { whenThere } from '../core/data-key.ts';
 import { isUnreadable } from '../core/errors.ts';
 import { Listener } from './listener.ts';
@@ -77,7 +77,7 @@ export class Database implements Queryable {
     spoilt: (row: T, error: Error) => Partial<T>,
   ): Promise<T[]> {
     const { rows } = await this.pool.query({ text, values: [...values] });
-    if (this.sealing === null) return this.#guard.shown(rows as T[]);
+    if (this.sealing === null) return this.#guard.shown(rows as T[], this.pool);
     await this.sealing.openEach(rows as T[], (row, error) => {
       if (!isUnreadable(error)) throw error;
       this.#log.warn({ err: error }, 'a row of a list cannot be opened');
@@ -127,7 +127,7 @@ export class Database implements Queryable {
       const result = await work({
         query: async <R>(text: string, values: readonly unknown[] = []) => {
           const [{ rows }] = await Promise.all([client.query({ text, values: [...values] }), begun]);
-          return this.#opened(rows as R[]);
+          return this.#opened(rows as R[], client);
         },
       });
       await client.query('commit');
@@ -143,8 +143,9 @@ export class Database implements Queryable {
     }
   }
 
-  #opened<T>(rows: T[]): T[] | Promise<T[]> {
-    return this.sealing === null ? this.#guard.shown(rows) : this.sealing.open(rows);
+  /** @param by The connection that has them: within a transaction no other is to be had, since all may be waiting for one. */
+  #opened<T>(rows: T[], by: Pool | PoolClient = this.pool): T[] | Promise<T[]> {
+    return this.sealing === null ? this.#guard.shown(rows, by) : this.sealing.open(rows);
   }
 
   async close(): Promise<void> {

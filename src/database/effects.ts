@@ -99,6 +99,7 @@ export class Effects implements Guarded<Effects> {
 
   /** Throws FencedError when another attempt has taken it over. */
   async done(turn: EffectTurn, result: Uint8Array): Promise<void> {
+    await this.#db.requireReadable();
     await this.#end(turn, 'done', {
       change: 'result = $4, error = null, ended_at = now(), wake_at = null',
       value: result,
@@ -255,6 +256,7 @@ export class Effects implements Guarded<Effects> {
 
   /** The call as the ledger knows it: its key and the hash of its arguments by names that tell nobody what they are. */
   async #sealed(call: EffectCall, attempt: AttemptRef, effectId: string): Promise<SealedCall> {
+    await this.#db.requireReadable();
     if (this.#db.sealing === null) return { call, sealedKey: null };
     if (this.#db.sealing.readsPlain && (await this.#isPlain(call, attempt))) return { call, sealedKey: null };
     const cells = await this.#db.cells(call.scope === 'global' ? OF_NO_THREAD : attempt.thread_id);

@@ -307,8 +307,8 @@ export class Threads implements Guarded<Threads> {
   async place(threadId: string): Promise<ThreadPlace | null> {
     const [row] = await this.#db.query<ThreadPlace>(
       `select status = 'busy' busy, state_store, metadata->>'graph_id' graph_id, updated_at::text at
-       from baton.threads where thread_id = $1`,
-      [threadId],
+       from baton.threads where thread_id = $1 and metadata @> $2`,
+      [threadId, this.#access.contains],
     );
     return row ?? null;
   }

@@ -11,6 +11,7 @@ import { Blobs } from '../../src/database/blobs.ts';
 import { Database } from '../../src/database/database.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { channelsReadLater, DeferredState } from '../../src/engine/runs/deferred-state.ts';
+import { isInfrastructure } from '../../src/engine/runs/infrastructure.ts';
 import type { CompiledGraph } from '../../src/engine/graphs/registry.ts';
 import { READ_LATER_KEY } from '../../src/state/values/deferred-value.ts';
 import { MemoryDriver } from '../../src/state/drivers/memory/memory-driver.ts';
@@ -143,6 +144,13 @@ describe('an unread value', () => {
     ]);
     await run(careless, {});
     expect(await values()).toMatchObject({ lengths: [1000, 1000] });
+  });
+
+  test('that two nodes side by side cannot read is an outage, too', async () => {
+    await run(page, { raw: text, turns: 0 });
+    store.away = 2;
+    const failure: unknown = await run(page, { turns: 1 }).catch((error: unknown) => error);
+    expect(isInfrastructure(failure)).toBe(true);
   });
 
   test('is asked for again by a node that is tried again', async () => {

@@ -45,6 +45,19 @@ describe('migrate', () => {
   });
 });
 
+it('a transaction that meets what only looks sealed needs no second connection', async () => {
+  const database = new Database({ url: server.url, log, applicationName: 'test', maxConnections: 2 });
+  opened.push(database);
+  await migrate(database);
+  const metadata = { '$sealed:x': 'y' };
+  const read = () =>
+    database.transaction(async (tx) => {
+      await tx.query('select 1');
+      return tx.query('select $1::jsonb metadata', [metadata]);
+    });
+  expect(await Promise.all([read(), read(), read()])).toEqual([[{ metadata }], [{ metadata }], [{ metadata }]]);
+});
+
 describe('a lost connection', () => {
   it('does not end the process, and the next query has a new one', async () => {
     const database = open();

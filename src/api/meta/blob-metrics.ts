@@ -8,15 +8,22 @@ export class BlobMetrics {
 
   constructor(registry: Registry) {
     const registers = [registry];
-    const gauges = Object.entries(GAUGES).map(([name, help]) => [name, new Gauge({ name, help, registers })]);
+    const gauges = Object.entries(GAUGES).map(([name, help]): [string, Gauge] => [
+      name,
+      new Gauge({ name, help, registers }),
+    ]);
     const counters = Object.entries(COUNTERS).map(([name, help]) => [name, new Counter({ name, help, registers })]);
+    // Not 0 until it is counted, which a watcher would take for a loss.
+    for (const [, gauge] of gauges) gauge.remove();
     this.#gauges = Object.fromEntries(gauges) as Record<keyof typeof GAUGES, Gauge>;
     this.#counters = Object.fromEntries(counters) as Record<keyof typeof COUNTERS, Counter>;
   }
 
   show({ stored, put, swept, sweeps, failed }: BlobCounts): void {
-    this.#gauges.baton_blobs.set(stored.count);
-    this.#gauges.baton_blob_bytes.set(stored.bytes);
+    if (stored !== null) {
+      this.#gauges.baton_blobs.set(stored.count);
+      this.#gauges.baton_blob_bytes.set(stored.bytes);
+    }
     this.#set('baton_blobs_put_total', put.count);
     this.#set('baton_blob_bytes_put_total', put.bytes);
     this.#set('baton_blobs_swept_total', swept.count);

@@ -1,4 +1,4 @@
-import type { Pool } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import { ServiceError } from '../../core/errors.ts';
 import { holdsSealed } from './sealing.ts';
 
@@ -30,23 +30,24 @@ export class PlainGuard {
   }
 
   /** Rows as they are. What only looks sealed, as users may write what they like, costs one question. */
-  shown<T>(rows: T[]): T[] | Promise<T[]> {
+  shown<T>(rows: T[], by: Pool | PoolClient): T[] | Promise<T[]> {
     // Several statements in one text, as migrations are, have no rows.
     const found = (rows as Record<string, unknown>[] | undefined) ?? [];
-    return holdsSealed(found) ? this.#ask().then(() => rows) : rows;
+    // Not by a question of others, which may be older than the rows.
+    return holdsSealed(found) ? this.#see(by).then(() => rows) : rows;
   }
 
   #ask(): Promise<void> {
-    this.#asking ??= this.#see().finally(() => {
+    this.#asking ??= this.#see(this.#pool).finally(() => {
       this.#asking = null;
     });
     return this.#asking;
   }
 
-  async #see(): Promise<void> {
+  async #see(by: Pool | PoolClient): Promise<void> {
     const nowMs = performance.now();
     this.#plainAtMs = -Infinity;
-    const { rows } = await this.#pool.query<{ plain: boolean }>(`select ${NOTHING_IS_SEALED} plain`);
+    const { rows } = await by.query<{ plain: boolean }>(`select ${NOTHING_IS_SEALED} plain`);
     if (rows[0]?.plain !== true) throw isSealed();
     this.#plainAtMs = nowMs;
   }

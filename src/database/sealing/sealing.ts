@@ -17,6 +17,9 @@ import {
 
 type Row = Record<string, unknown>;
 
+/** Rows whose keys may be asked for at the same time: a key service has its limits. */
+const AT_ONCE = 8;
+
 /** The columns of results that hold nothing in clear, with what a row may be about. A column that can hold what users said belongs here. */
 const COLUMNS: Readonly<Record<string, readonly Entity[]>> = {
   kwargs: ['run'],
@@ -92,13 +95,14 @@ export class Sealing {
 
   /** As `open`; but one that cannot be opened keeps no other from it: it is `told`, and as far open as it could be. */
   async openEach<T>(rows: T[], told: (row: T, error: Error) => void): Promise<T[]> {
-    for (const row of rows) {
+    const opened = async (row: T): Promise<void> => {
       try {
         await this.open([row]);
       } catch (error) {
         told(row, error instanceof Error ? error : new Error(String(error)));
       }
-    }
+    };
+    for (let at = 0; at < rows.length; at += AT_ONCE) await Promise.all(rows.slice(at, at + AT_ONCE).map(opened));
     return rows;
   }
 

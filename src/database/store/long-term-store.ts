@@ -112,8 +112,8 @@ export class LongTermStore extends PostgresStore {
     if (fault) throw new InvalidInputError(`The store cannot keep this item: ${fault}`);
     // The stock class leaves the vectors of an item's last value where it is told to make none.
     const fields = index === false && this.#options.index ? [] : index;
-    const stored = await this.#items.stored(namespace, key, value as JsonObject);
     await outliveConnections(async () => {
+      const stored = await this.#items.stored(namespace, key, value as JsonObject);
       await super.put(namespace.map(encodeLabel), key, stored, fields, ttl === null ? {} : { ttl });
       if (ttl !== null) await this.#items.keepTtl(namespace, key, ttl);
     });

@@ -34,7 +34,8 @@ export interface FullSweepReport extends SweepReport {
 
 /** `stored`: in the whole deployment, as it was last counted, every minute if that can be; the others: by this process. */
 export interface BlobCounts {
-  stored: BlobTotals;
+  /** Null: not counted yet. */
+  stored: BlobTotals | null;
   put: BlobTotals;
   swept: BlobTotals;
   sweeps: number;
@@ -48,7 +49,8 @@ export class BlobSweeper {
   #timer: NodeJS.Timeout | null = null;
   #sweptAtMs = performance.now();
   #sweeps = { sweeps: 0, failed: 0 };
-  #stored = NONE;
+  /** Null: not counted yet. */
+  #stored: BlobTotals | null = null;
   #countedAtMs = -Infinity;
   #counting: Promise<void> | null = null;
 

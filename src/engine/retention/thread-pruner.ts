@@ -70,10 +70,11 @@ export class ThreadPruner {
 
   /** What would go, by now. Null: no such thread, for the caller. */
   async plan(threadId: string, rule: RetentionRule, access = Access.everything): Promise<Pruned | null> {
-    const thread = await this.#parts.threads.within(access).get(threadId);
-    if (!thread) return null;
+    // What users said of the thread is not asked for: it may be sealed by a key that is away, or lost.
+    const place = await this.#parts.threads.within(access).place(threadId);
+    if (!place) return null;
     const { bookmarks, stores } = this.#parts;
-    const saver = stores.of(thread.state_store);
+    const saver = stores.of(place.state_store);
     const { checkpoints, bytes } = await saver.prunePlan(threadId, rule, await bookmarks.list(threadId));
     return { checkpoints: checkpoints.length, bytes };
   }

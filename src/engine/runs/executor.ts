@@ -4,7 +4,7 @@ import { type Backoff, backoffMs } from '../../core/backoff.ts';
 import { BUDGET_TASK, budgetQuestion, type Spent } from '../../core/budget.ts';
 import { withUser } from '../../core/caller.ts';
 import { outliveConnections } from '../../core/connection-loss.ts';
-import { FencedError, isUnreadable, messageOf, ServiceError } from '../../core/errors.ts';
+import { FencedError, isUnreadable, messageOf } from '../../core/errors.ts';
 import { END_EVENT } from '../../core/run-event.ts';
 import type { RunError, RunKwargs, RunStatus } from '../../core/run.ts';
 import type { Interrupt, ThreadOutcome } from '../../core/thread.ts';
@@ -26,6 +26,8 @@ import { graphConfig } from './graph-config.ts';
 import { streamGraph } from '../streams/graph-stream.ts';
 import type { GraphRegistry } from '../graphs/registry.ts';
 import { runInput } from './run-input.ts';
+import { isInfrastructure } from './infrastructure.ts';
+import { keepFailuresOut } from './keep-failures-out.ts';
 import type { RunObserver } from './run-observer.ts';
 import { streamProtocolEvents } from '../protocol/graph-events.ts';
 import type { RunStreams } from '../streams/run-streams.ts';
@@ -215,6 +217,7 @@ export class Executor {
         context: kwargs.context,
       });
       const effects = effectsOf(attempt);
+      keepFailuresOut(graph);
       const later = saver.readsLater ? channelsReadLater(graph, kwargs) : NONE;
       if (later.size > 0) this.#deferred.open(graph, run.graph_id);
       watchNodes(graph, { ended: (node, end, ms) => observer.nodeEnded(run.graph_id, node, end, ms), effects, usage });
@@ -381,11 +384,6 @@ function hasBegun({ run_id, kwargs }: ClaimedRun, latest: LatestCheckpoint | und
 function stopped({ reason }: Attempt, usage: RunUsage): Ending {
   if (reason === 'budget') return { kind: 'exhausted', spent: usage.spent };
   return { kind: 'stopped', reason: reason ?? 'lease_lost' };
-}
-
-/** What says nothing of the graph or its state, only that this attempt cannot go on. */
-function isInfrastructure(error: unknown): boolean {
-  return error instanceof ServiceError && (error.code === 'fenced' || error.code === 'unavailable');
 }
 
 /** A failure of a node is an ending and is shown; one of the infrastructure is thrown, and the run tried again. */
