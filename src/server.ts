@@ -147,7 +147,8 @@ export class BatonServer {
     const { postgres, database } = this.#parts;
     return {
       origin: postgres?.origin ?? 'given',
-      address: postgres ? this.config.dataDir : new URL(database.url).host,
+      // `postgres://user@/db?host=…` is an address for Postgres, and none for others.
+      address: postgres ? this.config.dataDir : URL.canParse(database.url) ? new URL(database.url).host : 'a socket',
     };
   }
 

@@ -1,6 +1,5 @@
-import { blobName, type BlobStore, parseBlobName } from '../core/blob.ts';
+import { blobName, type BlobStore, parseBlobName, OWNER_NAME } from '../core/blob.ts';
 import type { Blobs, BlobTotals } from '../database/blobs.ts';
-import { OWNER_NAME } from './open-blob-store.ts';
 
 const BATCH = 100;
 const PAGE = 500;

@@ -1,4 +1,4 @@
-import { type BlobKey, blobName, type BlobStore } from '../core/blob.ts';
+import { type BlobKey, blobName, type BlobStore, OWNER_NAME } from '../core/blob.ts';
 import { ServiceError } from '../core/errors.ts';
 import type { Blobs, NewBlobRef } from '../database/blobs.ts';
 
@@ -58,17 +58,23 @@ export class BlobVault {
   }
 
   async load(key: BlobKey): Promise<Uint8Array> {
-    return found(key, await this.store.get(blobName(key)));
+    return (await this.store.get(blobName(key))) ?? missing(key, await this.store.get(OWNER_NAME));
   }
 
   /** As `load`; blocks the thread. */
   loadSync(key: BlobKey): Uint8Array {
-    return found(key, this.store.getSync(blobName(key)));
+    return this.store.getSync(blobName(key)) ?? missing(key, this.store.getSync(OWNER_NAME));
   }
 }
 
-function found(key: BlobKey, bytes: Uint8Array | null): Uint8Array {
-  if (bytes !== null) return bytes;
+/** @param owner What says whose store it is; null: there is nothing there at all, as of a volume that is not mounted. */
+function missing(key: BlobKey, owner: Uint8Array | null): never {
+  if (owner === null) {
+    throw new ServiceError(
+      'unavailable',
+      'What BLOB_URL names is empty, and is no store of blobs: see that its volume is mounted, or name the store that has the blobs',
+    );
+  }
   throw new ServiceError(
     'unreadable_value',
     `The blob ${blobName(key)} is not in the store that BLOB_URL names: name the store that has it, or delete the thread`,

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { blobName, type BlobStore } from '../core/blob.ts';
+import { type BlobStore, OWNER_NAME } from '../core/blob.ts';
 import { InvalidInputError, messageOf } from '../core/errors.ts';
 import { DiskStore } from './disk-store.ts';
 import { parseS3Url, type S3Credentials } from './s3-location.ts';
@@ -14,9 +14,6 @@ export interface OpenBlobStoreOptions {
   /** Whose objects are in it. */
   ownerId: string;
 }
-
-/** Says whose the store is. Its generation is never given to an object. */
-export const OWNER_NAME = blobName({ hash: '~owner', gen: 0 });
 
 /** @throws InvalidInputError in one line when the store cannot be read and written, or belongs to another database. */
 export async function openBlobStore(options: OpenBlobStoreOptions): Promise<BlobStore> {

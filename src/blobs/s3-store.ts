@@ -10,6 +10,8 @@ const TIMEOUT_MS = 60_000;
 const PAUSES_MS = [100, 400, 1500];
 /** For all attempts together while the process stands still: who else has the thread's turn must not take it for dead. */
 const BLOCKING_MS = 5000;
+/** After which one that did not answer may be waited for again. Who comes meanwhile is tried again, and then waits without blocking. */
+const SILENCE_MS = 30_000;
 /** How long the address of one request is good for: clocks differ. */
 const ADDRESS_SECONDS = 900;
 
@@ -21,6 +23,8 @@ export class S3Store implements BlobStore {
   readonly #location: S3Location;
   readonly #signer: S3mini;
   #blocking: FetchWorker | undefined;
+  /** Until then nobody blocks for it again: each of many threads would, one after the other. */
+  #silentUntilMs = -Infinity;
 
   constructor(location: S3Location) {
     this.#location = location;
@@ -38,7 +42,9 @@ export class S3Store implements BlobStore {
 
   getSync(name: string): Uint8Array | null {
     if (this.#blocking === undefined || this.#blocking.isGone) this.#blocking = new FetchWorker(this.#location);
+    const beganMs = performance.now();
     try {
+      if (beganMs < this.#silentUntilMs) throw new Error('it gave no answer a moment ago');
       const path = this.#pathOf(this.#keyOf(name));
       const { status, body } = this.#blocking.get({
         path,
@@ -50,6 +56,8 @@ export class S3Store implements BlobStore {
       if (status !== 200) throw new Error(refusal(status, body));
       return body;
     } catch (error) {
+      const nowMs = performance.now();
+      if (nowMs - beganMs >= BLOCKING_MS / 2) this.#silentUntilMs = nowMs + SILENCE_MS;
       throw this.#unavailable(error);
     }
   }

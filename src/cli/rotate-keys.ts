@@ -1,17 +1,22 @@
-import { loadConfig } from '../config/config.ts';
-import { InvalidInputError } from '../core/errors.ts';
+import { type BatonConfig, loadConfig } from '../config/config.ts';
+import { withIdleServer } from './idle-server.ts';
 import { createLogger } from './logger.ts';
 import type { KeyRing } from '../core/key-ring.ts';
 import type { CliOptions } from './options.ts';
 
 /** Wraps the keys of all threads by the first of BATON_KEYS, or only tells which of them wraps how many. What they seal stays as it is. */
-export async function rotateKeys({ configPath, flags, dryRun }: CliOptions): Promise<void> {
-  const config = loadConfig({ configPath, flags: { ...flags, host: '127.0.0.1' }, warn: console.error });
-  if (config.databaseUrl === null) throw new InvalidInputError('Set DATABASE_URL: the keys are in the control plane');
+export async function rotateKeys({ dryRun, ...options }: CliOptions): Promise<void> {
+  const flags = { ...options.flags, host: '127.0.0.1' };
+  const config = loadConfig({ configPath: options.configPath, flags, warn: console.error });
+  if (config.databaseUrl !== null) return rotate(config, config.databaseUrl, dryRun);
+  await withIdleServer(options, ({ databaseUrl }) => rotate(config, databaseUrl, dryRun));
+}
+
+async function rotate({ encryption, logLevel }: BatonConfig, url: string, dryRun: boolean): Promise<void> {
   const { openKeyRing } = await import('../open-encryption.ts');
   const { openKeys } = await import('../database/sealing/open-keys.ts');
-  const ring = await openKeyRing(config.encryption);
-  const opened = await openKeys({ url: config.databaseUrl, log: createLogger(config.logLevel), ring });
+  const ring = await openKeyRing(encryption);
+  const opened = await openKeys({ url, log: createLogger(logLevel), ring });
   try {
     if (dryRun) return tellOf(ring, await opened.keys.wrappedBy());
     console.log(

@@ -21,6 +21,9 @@ export function parseBlobName(name: string): BlobKey | null {
   return hash === undefined ? null : { hash, gen: Number(gen) };
 }
 
+/** What every store of ours has: it says whose the store is. Its generation is never given to an object. */
+export const OWNER_NAME = blobName({ hash: `${FILE_MARK}owner`, gen: 0 });
+
 export interface ListedBlob {
   name: string;
   bytes: number;

@@ -31,7 +31,7 @@ export class KeyRing {
     const [first] = keys;
     if (first === undefined) {
       throw new InvalidInputError(
-        'BATON_KEYS is not set, and an encrypted store needs it: "baton key --encryption" makes one',
+        'BATON_KEYS is not set, and an encrypted store needs it: put back the keys that it had; for a new store "baton key --encryption" makes one',
       );
     }
     this.#first = first;

@@ -82,6 +82,9 @@ const Page = Annotation.Root({
 });
 type Page = typeof Page.State;
 
+/** What the last run streamed. */
+const chunks: unknown[] = [];
+
 /** Executes a run as the engine does. */
 async function run(
   builder: { compile(options: object): unknown },
@@ -95,7 +98,8 @@ async function run(
   if (later.size > 0) deferred.open(graph, 'page');
   const options = { configurable: { thread_id: thread, [READ_LATER_KEY]: later }, streamMode: modes };
   const streamed = graph as unknown as { stream(input: object, options: object): Promise<AsyncIterable<unknown>> };
-  for await (const chunk of await streamed.stream(input, options)) void chunk;
+  chunks.length = 0;
+  for await (const chunk of await streamed.stream(input, options)) chunks.push(chunk);
   return { reads: store.reads, blocking: store.blockingReads, later: later.size };
 }
 
@@ -139,6 +143,7 @@ describe('an unread value', () => {
     await run(careless, { raw: text });
     store.away = 1;
     await expect(run(careless, {})).rejects.toThrow('the store is away');
+    expect(chunks).toEqual([]);
     expect((await saver.getTuple({ configurable: { thread_id: 'a' } }))?.pendingWrites).toMatchObject([
       [{}, '__error__', {}],
     ]);

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -102,7 +102,10 @@ describe('a thread with a big value', () => {
     const { client } = server;
     const thread = await client.threads.create();
     await client.runs.wait(thread.thread_id, 'big', { input: {} });
-    await rm(folder, { recursive: true, force: true });
+    await rename(folder, `${folder}-away`);
+    await expect(client.threads.getState(thread.thread_id)).rejects.toThrow(/503.*is mounted/);
+    await rename(`${folder}-away`, folder);
+    for (const name of await objects()) await rm(join(folder, name));
     await expect(client.threads.getState(thread.thread_id)).rejects.toThrow(/blob .* is not in the store/);
     await client.threads.delete(thread.thread_id);
     await sweep().catch(() => undefined);

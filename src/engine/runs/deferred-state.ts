@@ -77,7 +77,7 @@ export class DeferredState {
       const [ended] = await Promise.allSettled([step.invoke(input, { ...config, configurable }) as unknown]);
       this.#lookedAt.set(place, new Set(look.channels));
       // Whatever the node made of it: what it came to without the value must not be saved.
-      if (look.fault !== undefined) throw look.fault;
+      look.throwFault();
       if (ended.status === 'rejected') throw ended.reason;
       return ended.value;
     };
@@ -89,14 +89,18 @@ export class DeferredState {
 class Look {
   readonly channels = new Set<string>();
   /** Why a value could not be read. */
-  fault: Error | undefined;
+  #fault: Error | undefined;
   readonly #unread = new Map<string, DeferredValue>();
 
   /** Reads what will be looked at, as far as that is known. A node may be tried again. */
   async begin(channels: ReadonlySet<string> | undefined): Promise<void> {
-    this.fault = undefined;
+    this.#fault = undefined;
     const known = [...this.#unread].filter(([channel]) => channels?.has(channel));
     await Promise.all(known.map(([, value]) => value.load()));
+  }
+
+  throwFault(): void {
+    if (this.#fault !== undefined) throw this.#fault;
   }
 
   /** The state with its unread values as fields that are read when somebody gets them. */
@@ -125,19 +129,29 @@ class Look {
     try {
       return deferred.value;
     } catch (error) {
-      this.fault ??= error as Error;
+      this.#fault ??= error as Error;
       throw error;
     }
   }
 }
 
+/** LangGraph's ways to the state of a step, for its own writers and edges. */
+type LocalState = (...args: unknown[]) => unknown;
+
 /** LangGraph's way to the state for conditional edges, through a look; without leave for others to defer. */
 function through(configurable: Record<string, unknown> = {}, look: Look): Record<string, unknown> {
-  const { __pregel_read: read } = configurable as { __pregel_read?: (...args: unknown[]) => unknown };
+  const { __pregel_read: read, __pregel_send: send } = configurable as Record<string, LocalState | undefined>;
   return {
     ...configurable,
     [READ_LATER_KEY]: undefined,
     ...(read && { __pregel_read: (...args: unknown[]) => look.at(read(...args)) }),
+    // Nothing is written, and so nothing streamed, of a node that has not seen what it looked at.
+    ...(send && {
+      __pregel_send: (...args: unknown[]) => {
+        look.throwFault();
+        return send(...args);
+      },
+    }),
   };
 }
 
