@@ -22,7 +22,7 @@ interface BlobSweeperParts {
   collector: BlobCollector;
   blobs: Blobs;
   vault: Pick<BlobVault, 'put'>;
-  threads: Pick<Threads, 'get' | 'reserve'>;
+  threads: Pick<Threads, 'place' | 'reserve'>;
   stores: Pick<StateStores, 'of'>;
   log: Logger;
 }
@@ -141,9 +141,9 @@ export class BlobSweeper {
   async #releaseStaleOf(threadId: string, dryRun: boolean): Promise<number> {
     const { blobs, threads, stores } = this.#parts;
     const refs = await blobs.refsOf(threadId);
-    const thread = isUuid(threadId) ? await threads.get(threadId) : null;
-    if (thread === null) return dryRun ? refs.length : blobs.release(threadId, refs);
-    const saver = stores.of(thread.state_store);
+    const place = isUuid(threadId) ? await threads.place(threadId) : null;
+    if (place === null) return dryRun ? refs.length : blobs.release(threadId, refs);
+    const saver = stores.of(place.state_store);
     const stale = await missingIn(saver, threadId, refs);
     if (dryRun) return stale.length;
     await blobs.seen(threadId);
