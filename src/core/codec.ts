@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { contentName } from './content-name.ts';
 import { keyIdOf } from './envelope.ts';
 import { ServiceError } from './errors.ts';
 
@@ -61,5 +61,5 @@ export const plainCodec: Codec = {
   encode: (text) => Buffer.from(text, 'utf8'),
   decode: unsealedText,
   opener: () => unsealedText,
-  idOf: (text) => createHash('sha256').update(text).digest('base64url').slice(0, 22),
+  idOf: contentName,
 };

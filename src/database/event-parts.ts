@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { contentName } from '../core/content-name.ts';
 
 /** Shorter texts are stored as they are. */
 const WHOLE_CHARS = 16_384;
@@ -30,7 +31,7 @@ export function parted(text: string, idOf: (hash: string) => string): Parted | n
   const result: Parted = { head: text.slice(0, endAfter(text, HEAD_CHARS)), ids: [], parts: new Map() };
   for (let start = result.head.length; start < text.length;) {
     const part = text.slice(start, endOf(text, start));
-    const id = idOf(createHash('sha256').update(part).digest('base64url').slice(0, 22));
+    const id = idOf(contentName(part));
     result.ids.push(id);
     result.parts.set(id, part);
     start += part.length;

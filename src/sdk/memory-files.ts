@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { BlobAbout, BlobFiles, BlobRef } from '../core/blob-files.ts';
+import { contentName } from '../core/content-name.ts';
 import { NotFoundError } from '../core/errors.ts';
 
 /** Files where no server keeps them: for tests of a graph. */
@@ -7,7 +7,7 @@ export class MemoryFiles implements BlobFiles {
   readonly #files = new Map<string, { bytes: Uint8Array; type: string }>();
 
   async put(bytes: Uint8Array, { name, type }: BlobAbout): Promise<BlobRef> {
-    const blob_id = createHash('sha256').update(bytes).digest('base64url').slice(0, 22);
+    const blob_id = contentName(bytes);
     this.#files.set(blob_id, { bytes: Uint8Array.from(bytes), type });
     return { blob_id, name, type, bytes: bytes.byteLength };
   }

@@ -5,10 +5,11 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseRedisUrl } from '../../src/state/drivers/redis/redis-url.ts';
 import { openState } from '../../src/state/open-state.ts';
-import { freePort, RedisServer } from '../redis-server.ts';
+import { freePort } from '../redis-server.ts';
+import { redisServers } from './redis-servers.ts';
 import { log, REDIS_URL } from './stores.ts';
 
 const run = promisify(execFile);
@@ -67,17 +68,7 @@ describe('the address of a Redis', () => {
 });
 
 describe.skipIf(REDIS_URL === undefined)('a Redis', () => {
-  const closing: (() => Promise<unknown>)[] = [];
-  afterEach(async () => {
-    for (const close of closing.splice(0).toReversed()) await close();
-  });
-
-  async function server(...args: string[]): Promise<RedisServer> {
-    const started = await RedisServer.start(args);
-    if (started === null) throw new Error('this test starts servers of its own: install redis-server');
-    closing.push(() => started.stop());
-    return started;
-  }
+  const { closing, server } = redisServers();
 
   /** Opens the store and writes to it. */
   async function use(url: string): Promise<void> {

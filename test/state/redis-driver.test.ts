@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { emptyCheckpoint, uuid6 } from '@langchain/langgraph-checkpoint';
 import { pino } from 'pino';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { FENCING_TOKEN_KEY } from '../../src/core/fencing.ts';
 import type { CheckpointKey } from '../../src/state/drivers/checkpoint-driver.ts';
 import type { DurableSaver } from '../../src/state/durable-saver.ts';
@@ -9,8 +9,9 @@ import { RedisDriver } from '../../src/state/drivers/redis/redis-driver.ts';
 import { openState } from '../../src/state/open-state.ts';
 import { CuttingProxy } from '../cutting-proxy.ts';
 import { FIRST_SLOTS, RedisCluster } from '../redis-cluster.ts';
-import { freePort, RedisServer } from '../redis-server.ts';
+import { freePort } from '../redis-server.ts';
 import { BIG, line } from './graphs.ts';
+import { redisServers } from './redis-servers.ts';
 import { log, REDIS_URL } from './stores.ts';
 
 const META = { source: 'loop', step: 0, parents: {} } as const;
@@ -31,17 +32,7 @@ function listening() {
 
 // Run when redis-server is installed or REDIS_URL is set, as the tests of every store on Redis are.
 describe.skipIf(REDIS_URL === undefined)('the Redis driver', () => {
-  const closing: (() => Promise<unknown>)[] = [];
-  afterEach(async () => {
-    for (const close of closing.splice(0).toReversed()) await close();
-  });
-
-  async function server(...args: string[]): Promise<RedisServer> {
-    const started = await RedisServer.start(args);
-    if (started === null) throw new Error('this test starts servers of its own: install redis-server');
-    closing.push(() => started.stop());
-    return started;
-  }
+  const { closing, server } = redisServers();
 
   async function open(url: string, to = log): Promise<DurableSaver> {
     const saver = await openState({ url, log: to });

@@ -1,10 +1,11 @@
-import { Counter, Gauge, type Registry } from 'prom-client';
+import { Gauge, type Registry } from 'prom-client';
 import type { BlobCounts } from '../../engine/blobs/blob-sweeper.ts';
+import { TotalCounters } from './total-counters.ts';
 
 /** What there is in the blob store, what this process has put there and what it removed. */
 export class BlobMetrics {
   readonly #gauges: Record<keyof typeof GAUGES, Gauge>;
-  readonly #counters: Record<keyof typeof COUNTERS, Counter>;
+  readonly #counters: TotalCounters<keyof typeof COUNTERS>;
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -12,11 +13,10 @@ export class BlobMetrics {
       name,
       new Gauge({ name, help, registers }),
     ]);
-    const counters = Object.entries(COUNTERS).map(([name, help]) => [name, new Counter({ name, help, registers })]);
     // Not 0 until it is counted, which a watcher would take for a loss.
     for (const [, gauge] of gauges) gauge.remove();
     this.#gauges = Object.fromEntries(gauges) as Record<keyof typeof GAUGES, Gauge>;
-    this.#counters = Object.fromEntries(counters) as Record<keyof typeof COUNTERS, Counter>;
+    this.#counters = new TotalCounters(COUNTERS, registry);
   }
 
   show({ stored, put, swept, sweeps, failed }: BlobCounts): void {
@@ -24,17 +24,14 @@ export class BlobMetrics {
       this.#gauges.baton_blobs.set(stored.count);
       this.#gauges.baton_blob_bytes.set(stored.bytes);
     }
-    this.#set('baton_blobs_put_total', put.count);
-    this.#set('baton_blob_bytes_put_total', put.bytes);
-    this.#set('baton_blobs_swept_total', swept.count);
-    this.#set('baton_blob_bytes_swept_total', swept.bytes);
-    this.#set('baton_blob_sweeps_total', sweeps);
-    this.#set('baton_blob_sweeps_failed_total', failed);
-  }
-
-  #set(name: keyof typeof COUNTERS, total: number): void {
-    this.#counters[name].reset();
-    this.#counters[name].inc(total);
+    this.#counters.show({
+      baton_blobs_put_total: put.count,
+      baton_blob_bytes_put_total: put.bytes,
+      baton_blobs_swept_total: swept.count,
+      baton_blob_bytes_swept_total: swept.bytes,
+      baton_blob_sweeps_total: sweeps,
+      baton_blob_sweeps_failed_total: failed,
+    });
   }
 }
 

@@ -1,4 +1,5 @@
 import { Counter, type Registry } from 'prom-client';
+import { TotalCounters } from './total-counters.ts';
 
 /** What this process has removed, counted by whoever did it. */
 export interface RetentionTotals {
@@ -8,35 +9,30 @@ export interface RetentionTotals {
 
 /** What goes by itself, or is pruned. */
 export class RetentionMetrics {
-  readonly #counters: Record<keyof typeof COUNTERS, Counter>;
+  readonly #counters: TotalCounters<keyof typeof COUNTERS>;
   readonly #removed: Counter<'what'>;
 
   constructor(registry: Registry) {
-    const registers = [registry];
-    const made = Object.entries(COUNTERS).map(([name, help]) => [name, new Counter({ name, help, registers })]);
-    this.#counters = Object.fromEntries(made) as Record<keyof typeof COUNTERS, Counter>;
+    this.#counters = new TotalCounters(COUNTERS, registry);
     this.#removed = new Counter({
       name: 'baton_swept_total',
       help: 'What this process removed since it was old: threads, histories, logs of runs, and so on',
       labelNames: ['what'],
-      registers,
+      registers: [registry],
     });
   }
 
   show({ pruned, swept }: RetentionTotals): void {
-    this.#set('baton_threads_pruned_total', pruned.threads);
-    this.#set('baton_checkpoints_pruned_total', pruned.checkpoints);
-    this.#set('baton_pruned_bytes_total', pruned.bytes);
-    this.#set('baton_prunes_skipped_total', pruned.busy);
-    this.#set('baton_sweeps_total', swept.sweeps);
-    this.#set('baton_sweeps_failed_total', swept.failed);
+    this.#counters.show({
+      baton_threads_pruned_total: pruned.threads,
+      baton_checkpoints_pruned_total: pruned.checkpoints,
+      baton_pruned_bytes_total: pruned.bytes,
+      baton_prunes_skipped_total: pruned.busy,
+      baton_sweeps_total: swept.sweeps,
+      baton_sweeps_failed_total: swept.failed,
+    });
     this.#removed.reset();
     for (const [what, count] of Object.entries(swept.removed)) this.#removed.inc({ what }, count);
-  }
-
-  #set(name: keyof typeof COUNTERS, total: number): void {
-    this.#counters[name].reset();
-    this.#counters[name].inc(total);
   }
 }
 

@@ -1,8 +1,6 @@
-import type { BaseCache } from '@langchain/langgraph-checkpoint';
+import { type BaseCache, ERROR } from '@langchain/langgraph-checkpoint';
 import type { CompiledGraph } from '../graphs/registry.ts';
 import { replaced } from './wrap-nodes.ts';
-
-const ERROR = '__error__';
 
 /**
  * Keeps what a failed task has written out of the cache of nodes. LangGraph looks only at its first write (`putWrites` of
